@@ -1,0 +1,156 @@
+/**
+ * Wanted against observed: which changes, in words and as data. Pure; nothing here calls a vendor.
+ * The same diff serves plan, apply, check and verify.
+ */
+import { ToolkitError } from './errors.js'
+import { isRef, type Kind, ORDER, type Ref, type Resources } from './resources.js'
+import type { Secret } from './secret.js'
+import type { SecretSink } from './sink.js'
+
+/**
+ * What should be true of one object. `key` is its natural key, unique within the kind: the client id where it can be
+ * chosen, else the name. A key may itself be a reference to an id that is issued elsewhere in the same plan.
+ */
+export type Wanted<K extends Kind = Kind> = {
+  [P in K]:
+    | { kind: P; key: string | Ref; ensure: 'present'; spec: Resources[P]; adopt?: boolean; sink?: SecretSink }
+    /** Must exist, may belong to anyone; never marked, changed or removed. */
+    | { kind: P; key: string; ensure: 'referenced' }
+    | { kind: P; key: string; ensure: 'absent' }
+}[K]
+
+export interface Observed<K extends Kind = Kind> {
+  /** The vendor's own id; stays inside the reconciler. */
+  readonly id: string
+  readonly owner: 'us' | 'nobody' | { readonly other: string }
+  readonly spec: Resources[K]
+}
+
+/** What a create gave: `spec` holds what the vendor decided, `secret` what it issued. */
+export interface Created<K extends Kind> {
+  readonly spec?: Partial<Resources[K]>
+  readonly secret?: Secret
+}
+
+/** One kind at one vendor. Natural keys go in; vendor ids stay inside. */
+export interface Reconciler<K extends Kind> {
+  /**
+   * Bulk: lists, never one call a resource. Keys without a match are absent from the map.
+   * @throws ambiguous when two objects share a key; forbidden when the right to see is missing (an empty list is no proof)
+   */
+  observe(keys: readonly string[]): Promise<ReadonlyMap<string, Observed<K>>>
+  /** `secret` is given where the vendor lets us choose it; then it is already saved. @throws conflict when the name is taken */
+  create(spec: Resources[K], secret?: Secret): Promise<Created<K>>
+  /** Sends `fields` only; every other field of the object stays as it was. */
+  update(current: Observed<K>, fields: Partial<Resources[K]>): Promise<void>
+  remove(current: Observed<K>): Promise<void>
+  /** Who makes the client's secret; absent for kinds without one. */
+  readonly secret?: 'chosen' | 'issued'
+  /** The secret of an existing client, where the vendor shows it. */
+  readSecret?(current: Observed<K>): Promise<Secret | undefined>
+  /** @throws forbidden when reads alone already tell that the credential may not write this kind */
+  checkWrite?(): Promise<void>
+}
+export type Reconcilers = { readonly [K in Kind]?: Reconciler<K> }
+
+export interface FieldChange {
+  readonly field: string
+  readonly from?: unknown
+  readonly to: unknown
+}
+export type Change =
+  | { readonly action: 'create' | 'remove'; readonly kind: Kind; readonly key: string; readonly fields: readonly FieldChange[] }
+  | { readonly action: 'update'; readonly kind: Kind; readonly key: string; readonly fields: readonly FieldChange[] }
+  | { readonly action: 'save_secret'; readonly kind: Kind; readonly key: string; readonly fields: readonly FieldChange[] }
+
+/** Something a person must do, with the exact words to type. Shown with the plan; never blocks convergence. */
+export interface ManualStep {
+  readonly title: string
+  readonly steps: readonly string[]
+}
+
+/** Arrays are sets here (redirect URIs come back in another order); object keys have no order. */
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${[...new Set(value.map(canonical))].sort().join()}]`
+  if (typeof value === 'object' && value !== null) {
+    const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+    return `{${entries.map(([key, inner]) => `${JSON.stringify(key)}:${canonical(inner)}`).join()}}`
+  }
+  return JSON.stringify(value ?? null)
+}
+
+/** Only the fields that `wanted` sets. An unresolved reference differs from anything. */
+export function diff<T extends object>(current: Partial<T>, wanted: T): FieldChange[] {
+  return Object.entries(wanted)
+    .filter(([field, to]) => to !== undefined && canonical(current[field as keyof T]) !== canonical(to))
+    .map(([field, to]) => ({ field, from: current[field as keyof T] ?? null, to }))
+}
+
+/**
+ * The change that one wanted object needs; undefined when there is none.
+ * @throws not_found for a missing reference, owned_elsewhere, conflict for an object without our mark
+ */
+export function changeFor<K extends Kind>(wanted: Wanted<K>, current: Observed<K> | undefined): Change | undefined {
+  const { kind } = wanted
+  const key = keyText(wanted.key)
+  if (wanted.ensure === 'referenced') {
+    if (current) return undefined
+    throw new ToolkitError('not_found', `${kind} ${key} does not exist`, { kind, key }, missingHint(kind))
+  }
+  if (!current) return wanted.ensure === 'absent' ? undefined : { action: 'create', kind, key, fields: diff({}, wanted.spec) }
+  if (typeof current.owner === 'object') {
+    const owner = current.owner.other
+    throw new ToolkitError('owned_elsewhere', `${kind} ${key} belongs to ${owner}`, { kind, key, owner }, 'change it there')
+  }
+  if (current.owner === 'nobody' && !(wanted.ensure === 'present' && wanted.adopt === true)) {
+    throw new ToolkitError(
+      'conflict',
+      `${kind} ${key} exists and carries no mark of ours; it was left alone`,
+      { kind, key },
+      'choose another name, or remove it by hand if nobody needs it',
+    )
+  }
+  if (wanted.ensure === 'absent') return { action: 'remove', kind, key, fields: [] }
+  const fields = diff<Resources[Kind]>(current.spec, wanted.spec)
+  return fields.length > 0 ? { action: 'update', kind, key, fields } : undefined
+}
+
+function missingHint(kind: Kind): string {
+  return kind === 'group' ? 'create it first, or let --create-groups do it' : 'create it first'
+}
+
+/** A key in words; a reference is the issued id of something that the same plan creates. */
+export function keyText(key: string | Ref): string {
+  return isRef(key) ? `(${key.field} of ${key.from.kind} ${key.from.key})` : key
+}
+
+/** Creates and updates in dependency order, then removals in reverse. */
+export function inOrder<T extends { readonly kind: Kind; readonly action: string }>(changes: readonly T[]): T[] {
+  const rank = ({ kind, action }: T) => (action === 'remove' ? 2 * ORDER.length - ORDER.indexOf(kind) : ORDER.indexOf(kind))
+  return [...changes].sort((a, b) => rank(a) - rank(b))
+}
+
+const SIGN = { create: '+', update: '~', remove: '-', save_secret: '~' } as const
+
+/** One change as lines of text: a head, then one line a field. */
+export function renderChange(change: Change): string[] {
+  const head = `${SIGN[change.action]} ${change.kind} ${change.key}`
+  return [head, ...change.fields.map((field) => `    ${renderField(change.action, field)}`)]
+}
+
+function renderField(action: Change['action'], { field, from, to }: FieldChange): string {
+  if (action === 'create') return `${field}: ${valueText(to)}`
+  if (Array.isArray(to)) {
+    const before = Array.isArray(from) ? from : []
+    const gone = before.filter((one) => !to.includes(one)).map((one) => `-${one}`)
+    const added = to.filter((one) => !before.includes(one)).map((one) => `+${one}`)
+    return `${field}: ${[...gone, ...added].join(' ')}`
+  }
+  return `${field}: ${valueText(from)} -> ${valueText(to)}`
+}
+
+function valueText(value: unknown): string {
+  if (isRef(value)) return `${keyText(value)}, known after apply`
+  if (Array.isArray(value)) return value.length === 0 ? '(none)' : value.map(String).join(' ')
+  return value === null || value === undefined ? '(none)' : String(value)
+}
