@@ -1,0 +1,43 @@
+/**
+ * How identity providers differ, as data. Recipes, redirect computation and token checks read this table; nobody asks
+ * `if (idp === …)`. Whether a provider can hold a kind at all is told by the presence of its reconciler.
+ */
+
+/** Claims of a verified or decoded JWT. */
+export type Claims = Readonly<Record<string, unknown>>
+
+/** What makes a token of this provider an access token, and a machine's. */
+export interface TokenRules {
+  /** Signature algorithms accepted, fixed per provider (RFC 8725 section 3.1). */
+  readonly algorithms: readonly string[]
+  /** True for access tokens only, never for ID, refresh or logout tokens. */
+  isAccessToken(header: Claims, claims: Claims): boolean
+  /** True only for a token of the client credentials grant. */
+  isMachine(claims: Claims): boolean
+  /** The client that the token was issued to. */
+  clientId(claims: Claims): string | undefined
+  /** A name for people to read; never used to decide. */
+  username(claims: Claims): string | undefined
+  /** The claim with the groups. */
+  readonly groups_claim: string
+}
+
+export interface Capabilities {
+  /** How its documents call it. */
+  readonly title: string
+  /** The vendor's word for a tenant. */
+  readonly tenant: string
+  /** Whether a client id can be asked for (RFC 7591 section 2 leaves it to the server). */
+  readonly client_id: 'chosen' | 'issued'
+  /** Whether we may choose a client's secret, so that it can be saved before the create. */
+  readonly client_secret: 'chosen' | 'issued'
+  /** How the port of a loopback redirect URI is matched: `ignored` when registered without one (RFC 8252 section 7.3), or `exact`. */
+  readonly loopback_port: 'ignored' | 'exact'
+  /** The most specific place where a machine client's groups can be held. */
+  readonly machine_groups: 'token' | 'record'
+  /** Fields of a public client that are the server's own policy, the same for every client, and so not part of its spec. */
+  readonly server_wide: readonly ('pkce' | 'full_scope' | 'web_origins' | 'groups_claim' | 'audience')[]
+  /** Rights for everything the toolkit does, in the vendor's words. */
+  readonly rights: readonly string[]
+  readonly token: TokenRules
+}
