@@ -13,11 +13,16 @@ import type { SecretSink } from './sink.js'
  */
 export type Wanted<K extends Kind = Kind> = {
   [P in K]:
-    | { kind: P; key: string | Ref; ensure: 'present'; spec: Resources[P]; adopt?: boolean; sink?: SecretSink }
+    | { kind: P; key: string | Ref; ensure: 'present'; spec: Resources[P]; adopt?: boolean; sink?: SecretSink; keep?: Keep }
+    /** Created when missing; one that is there may belong to anyone and stays as it is. */
+    | { kind: P; key: string; ensure: 'exists'; spec: Resources[P] }
     /** Must exist, may belong to anyone; never marked, changed or removed. */
     | { kind: P; key: string; ensure: 'referenced' }
     | { kind: P; key: string; ensure: 'absent' }
 }[K]
+
+/** Elements of a set-valued field that may stay although they are not wanted, by field. */
+export type Keep = { readonly [field: string]: (element: unknown) => boolean }
 
 export interface Observed<K extends Kind = Kind> {
   /** The vendor's own id; stays inside the reconciler. */
@@ -97,6 +102,7 @@ export function changeFor<K extends Kind>(wanted: Wanted<K>, current: Observed<K
     if (current) return undefined
     throw new ToolkitError('not_found', `${kind} ${key} does not exist`, { kind, key }, missingHint(kind))
   }
+  if (wanted.ensure === 'exists' && current) return undefined
   if (!current) return wanted.ensure === 'absent' ? undefined : { action: 'create', kind, key, fields: diff({}, wanted.spec) }
   if (typeof current.owner === 'object') {
     const owner = current.owner.other
@@ -110,9 +116,17 @@ export function changeFor<K extends Kind>(wanted: Wanted<K>, current: Observed<K
       'choose another name, or remove it by hand if nobody needs it',
     )
   }
-  if (wanted.ensure === 'absent') return { action: 'remove', kind, key, fields: [] }
-  const fields = diff<Resources[Kind]>(current.spec, wanted.spec)
+  if (wanted.ensure !== 'present') return { action: 'remove', kind, key, fields: [] }
+  const fields = diff<Resources[Kind]>(current.spec, withKept(wanted.spec, current.spec, wanted.keep))
   return fields.length > 0 ? { action: 'update', kind, key, fields } : undefined
+}
+
+function withKept<T extends object>(spec: T, current: Partial<T>, keep: Keep = {}): T {
+  const merged = Object.entries(keep).flatMap(([field, stays]) => {
+    const [wanted, there] = [spec[field as keyof T], current[field as keyof T]]
+    return Array.isArray(wanted) && Array.isArray(there) ? [[field, [...new Set([...wanted, ...there.filter(stays)])]]] : []
+  })
+  return { ...spec, ...Object.fromEntries(merged) }
 }
 
 function missingHint(kind: Kind): string {

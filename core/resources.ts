@@ -50,7 +50,8 @@ export interface Resources {
     name: string
     description?: string | null
     groups: readonly string[]
-    enabled: boolean
+    /** The kill switch; left out by setup, so that running it again never revives a client that was switched off. */
+    enabled?: boolean
     issuer?: string
   }
   /** A server's row in the registry, with the client that people log in through. */

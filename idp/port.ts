@@ -1,0 +1,54 @@
+/** The port between the rooms and one tenant of one identity provider. */
+import type { IdentityFacts } from '../core/private-file.js'
+import type { Door, JournalEntry, WriteLatch } from '../core/http.js'
+import type { Reconcilers } from '../core/plan.js'
+import type { SettingSource } from '../core/settings.js'
+import type { IdpName } from '../core/vocabulary.js'
+import type { Capabilities } from './capabilities.js'
+import type { AccessToken } from './oauth.js'
+
+/** What a connection gets from the composition root. */
+export interface Connecting {
+  readonly settings: SettingSource
+  readonly profile: string
+  /** Home folder, for the declared state of decision "registrations". */
+  readonly home: string
+  readonly latch: WriteLatch
+  readonly signal?: AbortSignal
+  readonly onRequest?: (entry: JournalEntry) => void
+}
+
+/** A connected tenant: a realm, an issuer. */
+export interface Tenant {
+  readonly idp: IdpName
+  readonly issuer: string
+  /** Locked while changes are applied. */
+  readonly lock: string
+  readonly reconcilers: Reconcilers
+  readonly journal: Door['journal']
+  /** What an identities file must say of a client of this tenant. */
+  identityFacts(name: string): IdentityFacts
+  close(): Promise<void>
+}
+
+/** One identity of an identities file; which further fields it needs is its provider's business. */
+export interface Identity {
+  readonly identity_name: string
+  readonly auth_provider: IdpName
+  readonly client_id: string
+  readonly client_secret: import('../core/secret.js').Secret
+  readonly scope?: string
+  readonly fields: Readonly<Record<string, string>>
+}
+
+/** Everything a provider's folder offers; loaded on first use. */
+export interface Adapter {
+  connect(connecting: Connecting): Promise<Tenant>
+  /** Issuer and token for one identity. @throws token_refused, invalid_input for a missing field */
+  mint(identity: Identity, doorTo: (origin: string) => Door): Promise<{ issuer: string; token: AccessToken }>
+}
+
+export interface IdpRow {
+  readonly capabilities: Capabilities
+  load(): Promise<Adapter>
+}
