@@ -32,6 +32,8 @@ interface Described<I extends z.ZodObject, O extends z.ZodObject> {
   readonly output: O
   /** Input fields that the CLI takes by position, in order. */
   readonly positionals?: readonly string[]
+  /** List fields whose flag is given once an element, by that flag: `{ server_urls: 'server-url' }`; others take `a,b`. */
+  readonly repeated?: Readonly<Record<string, string>>
   /** Real inputs: help texts, documents and the "plan writes nothing" test use them. */
   readonly examples: readonly [z.input<I>, ...z.input<I>[]]
 }

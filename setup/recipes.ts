@@ -9,8 +9,6 @@ import type { Capabilities } from '../idp/index.js'
 /** Client id of the shared IDE client where it can be chosen (the name that operators of the gateway know). */
 export const IDE_CLIENT_ID = 'mcp-gateway-ide'
 export const IDE_CLIENT_NAME = 'MCP Gateway IDE Public Client'
-/** Groups that make their members administrators of the registry, by its own seed. */
-export const ADMIN_GROUPS = ['registry-admins'] as const
 /** OAuth scopes that every provider knows; without `offline_access`, which triggers consent prompts. */
 export const ADVERTISED_SCOPES = 'openid email profile'
 

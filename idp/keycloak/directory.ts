@@ -35,17 +35,14 @@ export function createDirectory({ api, realm, adminToken }: Realm): Directory {
     if (found.length === 0) throw forbidden('Keycloak shows no client at all', CLIENTS)
     return found
   })
-  const realmSeen = shared(
-    async (): Promise<RealmRepresentation> =>
-      (await asking({ kind: 'group', key: 'realm', needs: ['view-realm'] }, () => api.realms.findOne({ realm }))) ?? {},
-  )
+  const realmSeen = async (): Promise<RealmRepresentation> =>
+    (await asking({ kind: 'group', key: 'realm', needs: ['view-realm'] }, () => api.realms.findOne({ realm }))) ?? {}
   const groups = shared(async () => {
-    const [found, seen] = await Promise.all([
-      pages((first) => asking({ kind: 'group', key: 'list', needs: GROUPS }, () => api.groups.find({ realm, first, max: PAGE, briefRepresentation: false }))),
-      realmSeen(),
-    ])
+    const found = await pages((first) =>
+      asking({ kind: 'group', key: 'list', needs: GROUPS }, () => api.groups.find({ realm, first, max: PAGE, briefRepresentation: false })),
+    )
     // The realm answers with this field only to those who may see users and groups.
-    if (found.length === 0 && seen.registrationEmailAsUsername === undefined) throw forbidden('Keycloak shows no group at all', GROUPS)
+    if (found.length === 0 && (await realmSeen()).registrationEmailAsUsername === undefined) throw forbidden('Keycloak shows no group at all', GROUPS)
     return found
   })
   const roles = async () => rolesIn((await adminToken()).reveal(), realm)

@@ -1,0 +1,69 @@
+#!/usr/bin/env node
+/** `mcp-idp`: finds the operation of a command line, and gets out of the way. Loads no schema library for --help and --version. */
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError, Option } from 'commander'
+import { CATALOG, type CatalogRow } from '../toolkit/catalog.js'
+import { addStart } from './start-command.js'
+import { addMcp } from './mcp-command.js'
+import { addCompletion } from './completions.js'
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+
+/** Exit status for a command line that cannot be understood. */
+const EXIT_USAGE = 2
+
+export function createProgram(): Command {
+  const program = new Command('mcp-idp')
+    .description('Sets up identity providers for an MCP gateway: clients for IDEs and machines, registry records, tokens.')
+    .version(version)
+    .option('--home <folder>', 'folder with profile, identities and tokens (else MCP_IDP_HOME, else the configuration folder)')
+    .option('--json', 'print one JSON document')
+    .option('--debug', 'print the stack of a defect')
+    .addOption(new Option('--env-file <path>', 'read environment variables from a file first'))
+    .exitOverride()
+    .showHelpAfterError('(add --help for the options and examples)')
+    .addHelpText('after', '\nExamples:\n  mcp-idp start --once\n  mcp-idp setup ide-client --idp keycloak --plan\n  mcp-idp m2m list --json')
+  addStart(program)
+  addMcp(program)
+  addCompletion(program)
+  return program
+}
+
+/** The command of a row, with its parents made on the way. */
+function commandOf(program: Command, { command, title }: CatalogRow): Command {
+  return command.reduce<Command>((parent, word, index) => {
+    const existing = parent.commands.find((one) => one.name() === word)
+    if (existing) return existing
+    return parent.command(word).description(index === command.length - 1 ? title : `${word} …`).exitOverride()
+  }, program)
+}
+
+/** The row that the words of a command line name; values of global flags are passed over. */
+function namedRow(argv: readonly string[]): CatalogRow | undefined {
+  const valued = new Set(['--home', '--env-file'])
+  const words = argv.filter((word, index) => !word.startsWith('-') && !valued.has(argv[index - 1] ?? ''))
+  return CATALOG.find(({ command }) => command.every((word, index) => words[index] === word))
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  const program = createProgram()
+  for (const row of CATALOG) commandOf(program, row)
+  const row = namedRow(argv)
+  let exit = 0
+  if (row) {
+    const { attachOperation } = await import('./operation-command.js')
+    await attachOperation(commandOf(program, row), row, (code) => {
+      exit = code
+    })
+  }
+  try {
+    await program.parseAsync([...argv], { from: 'user' })
+    return process.exitCode === undefined ? exit : Number(process.exitCode)
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE
+    const { reportFailure } = await import('./run.js')
+    return reportFailure(error, { json: argv.includes('--json'), debug: argv.includes('--debug') })
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2))

@@ -1,0 +1,42 @@
+/** Every operation on one screen. A row is cheap to read; its module, with schemas and all, loads when it is used. */
+import type { Operation, Safety } from '../core/operation.js'
+import type { ToolkitContext } from './context.js'
+
+export const TOOLSETS = ['core', 'm2m', 'ide', 'tokens'] as const
+export type Toolset = (typeof TOOLSETS)[number]
+
+export interface CatalogRow {
+  /** The MCP tool and the library function. */
+  readonly name: string
+  /** The CLI words. */
+  readonly command: readonly [string, ...string[]]
+  readonly title: string
+  readonly safety: Safety
+  readonly toolset: Toolset
+  load(): Promise<Operation<ToolkitContext>>
+}
+
+const setup = () => import('../setup/operations.js')
+const m2m = () => import('../registry/operations/m2m-clients.js')
+const servers = () => import('../registry/operations/servers.js')
+
+export const CATALOG = [
+  { name: 'setup_ide_client', command: ['setup', 'ide-client'], title: 'Set up the IDE client', safety: 'write', toolset: 'ide', load: async () => (await setup()).setupIdeClient },
+  { name: 'setup_m2m_app', command: ['setup', 'm2m-app'], title: 'Set up a machine client', safety: 'write', toolset: 'm2m', load: async () => (await setup()).setupM2mApp },
+  { name: 'list_m2m_clients', command: ['m2m', 'list'], title: 'List machine clients', safety: 'read', toolset: 'core', load: async () => (await m2m()).listM2mClients },
+  { name: 'get_m2m_client', command: ['m2m', 'get'], title: 'Show a machine client', safety: 'read', toolset: 'core', load: async () => (await m2m()).getM2mClient },
+  { name: 'register_m2m_client', command: ['m2m', 'register'], title: 'Record a machine client', safety: 'write', toolset: 'm2m', load: async () => (await m2m()).registerM2mClient },
+  { name: 'assign_groups', command: ['m2m', 'assign-groups'], title: 'Assign groups to a machine client', safety: 'write', toolset: 'm2m', load: async () => (await m2m()).assignGroups },
+  { name: 'update_m2m_client', command: ['m2m', 'update'], title: 'Change a machine client', safety: 'write', toolset: 'm2m', load: async () => (await m2m()).updateM2mClient },
+  { name: 'delete_m2m_client', command: ['m2m', 'delete'], title: 'Delete a machine client’s record', safety: 'destructive', toolset: 'm2m', load: async () => (await m2m()).deleteM2mClient },
+  { name: 'list_servers', command: ['servers', 'list'], title: 'List MCP servers', safety: 'read', toolset: 'core', load: async () => (await servers()).listServers },
+  { name: 'get_connect_config', command: ['connect-config'], title: 'Show how an MCP client connects', safety: 'read', toolset: 'ide', load: async () => (await import('./operations/connect-config.js')).getConnectConfig },
+  { name: 'generate_credentials', command: ['credentials', 'generate'], title: 'Mint tokens into files', safety: 'issue', toolset: 'tokens', load: async () => (await import('../credentials-provider/operations.js')).generateCredentials },
+] as const satisfies readonly CatalogRow[]
+
+export type OperationName = (typeof CATALOG)[number]['name']
+
+/** The row of a name; undefined for a name that is not an operation. */
+export function catalogRow(name: string): CatalogRow | undefined {
+  return CATALOG.find((row) => row.name === name)
+}

@@ -1,0 +1,140 @@
+/** The composition root: what an operation may ask for, built on first use, so that a command pays only for its own vendor. */
+import { resolve } from 'node:path'
+import { type Plan, converge } from '../core/converge.js'
+import { ToolkitError } from '../core/errors.js'
+import { type Door, type JournalEntry, WriteLatch, createDoor } from '../core/http.js'
+import type { Reconcilers } from '../core/plan.js'
+import type { Secret } from '../core/secret.js'
+import { SettingsReader, type SettingSource } from '../core/settings.js'
+import type { IdpName } from '../core/vocabulary.js'
+import type { CredentialsContext } from '../credentials-provider/operations.js'
+import { IDPS, type Tenant } from '../idp/index.js'
+import type { RegistryClient } from '../registry/client.js'
+import type { RegistryContext } from '../registry/operations/m2m-clients.js'
+import type { SetupContext } from '../setup/operations.js'
+import { withLocks } from './lock.js'
+
+export interface ToolkitContext extends SetupContext, RegistryContext, CredentialsContext {
+  /** Every request of this run, over all doors. */
+  readonly requests: readonly JournalEntry[]
+  close(): Promise<void>
+}
+
+/** What a surface brings. */
+export interface Surroundings {
+  readonly home: string
+  readonly profile: string
+  readonly settings: SettingSource
+  readonly planOnly?: boolean
+  readonly signal?: AbortSignal
+  readonly approve: (plan: Plan) => Promise<boolean>
+  readonly progress?: (line: string) => void
+  readonly onRequest?: (entry: JournalEntry) => void
+}
+
+/** One context a run of an operation: its write latch is its own. Close it. */
+export function createContext(around: Surroundings): ToolkitContext {
+  const { home, profile, settings, signal, planOnly } = around
+  const latch = new WriteLatch()
+  const requests: JournalEntry[] = []
+  const closing: (() => Promise<void>)[] = []
+  const progress = around.progress ?? (() => undefined)
+  const onRequest = (entry: JournalEntry) => {
+    requests.push(entry)
+    around.onRequest?.(entry)
+  }
+  const stopping = signal ? { signal } : {}
+
+  const tenant = memo(async (idp: IdpName): Promise<Tenant> => {
+    const adapter = await IDPS[idp].load()
+    const connected = await adapter.connect({ settings, profile, home, latch, onRequest, ...stopping })
+    closing.push(() => connected.close())
+    return connected
+  })
+  const doorTo = memoSync((origin: string): Door => {
+    // Minting asks token endpoints only: every POST through these doors is a token request.
+    const door = createDoor({ origins: [origin], latch: new WriteLatch(), isRead: ({ method }) => method === 'POST', onRequest, ...stopping })
+    closing.push(() => door.close())
+    return door
+  })
+  const registry = memo(async (_: 'only'): Promise<RegistryClient> => {
+    const reader = new SettingsReader(settings)
+    const url = reader.url('REGISTRY_URL')
+    reader.check('the registry')
+    const { registryClient } = await import('../registry/client.js')
+    const door = createDoor({ origins: [new URL(url).origin], latch, onRequest, ...stopping })
+    closing.push(() => door.close())
+    return registryClient({ url, door, token: once(() => registryToken({ home, settings, doorTo })) })
+  })
+  const requireRegistryRows = async (options: { allow_privileged: boolean }): Promise<{ reconcilers: Reconcilers; lock: string }> => {
+    const { registryReconcilers } = await import('../registry/reconcilers.js')
+    const lock = settings('REGISTRY_URL') ?? ''
+    return { reconcilers: registryReconcilers(await registry('only'), options), lock }
+  }
+
+  return {
+    home,
+    profile,
+    settings,
+    ...stopping,
+    progress,
+    requests,
+    tenant,
+    doorTo,
+    registry: () => registry('only'),
+    requireRegistryRows,
+    registryRows: async (options) => (settings('REGISTRY_URL') === undefined ? undefined : requireRegistryRows(options)),
+    converge: (target) =>
+      converge(target, {
+        latch,
+        ...stopping,
+        ...(planOnly ? { planOnly } : {}),
+        approve: around.approve,
+        progress,
+        lock: (tenants, work) => withLocks(home, tenants, work, signal),
+      }),
+    async close() {
+      await Promise.all(closing.map((close) => close()))
+    },
+  }
+}
+
+/** A token file that somebody keeps fresh, else our own identity. */
+async function registryToken({ home, settings, doorTo }: { home: string; settings: SettingSource; doorTo: (origin: string) => Door }): Promise<Secret> {
+  const reader = new SettingsReader(settings)
+  const file = reader.optional('REGISTRY_TOKEN_FILE')
+  const identityFile = file === undefined ? reader.required('REGISTRY_IDENTITY_FILE') : ''
+  reader.check('access to the registry')
+  if (file !== undefined) {
+    const { readTokenFile } = await import('../credentials-provider/token-file.js')
+    const saved = await readTokenFile(file)
+    if (saved) return saved.token
+    throw new ToolkitError('not_found', `${file} holds no token`, { kind: 'file', key: file }, 'mint one with mcp-idp credentials generate')
+  }
+  const { readIdentities } = await import('../credentials-provider/identities.js')
+  const [identity] = await readIdentities(resolve(home, identityFile))
+  if (identity === undefined) throw new ToolkitError('not_found', `${identityFile} holds no identity`, { kind: 'file', key: identityFile })
+  const adapter = await IDPS[identity.auth_provider].load()
+  return (await adapter.mint(identity, doorTo)).token.access_token
+}
+
+function memo<K extends string, V>(make: (key: K) => Promise<V>): (key: K) => Promise<V> {
+  return memoSync(make)
+}
+
+function memoSync<K extends string, V>(make: (key: K) => V): (key: K) => V {
+  const made = new Map<K, V>()
+  return (key) => {
+    const value = made.get(key) ?? make(key)
+    made.set(key, value)
+    return value
+  }
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined
+  return () => {
+    made ??= make()
+    return made
+  }
+}
