@@ -1,0 +1,36 @@
+/**
+ * Two projects: `node` needs nothing but Node and runs on every change; `live` talks to real servers on this machine.
+ * Live files share one Keycloak a run and keep apart by making a realm each.
+ */
+import { defineConfig } from 'vitest/config'
+import { countsReporter } from './test/reporter.js'
+
+export default defineConfig({
+  test: {
+    reporters: ['default', countsReporter()],
+    teardownTimeout: 30_000,
+    projects: [
+      {
+        test: {
+          name: 'node',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/live/**'],
+          testTimeout: 20_000,
+          hookTimeout: 20_000,
+        },
+      },
+      {
+        test: {
+          name: 'live',
+          include: ['test/live/**/*.test.ts'],
+          globalSetup: ['test/live/rig/global-setup.ts'],
+          maxWorkers: 2,
+          // Vitest wants a group of its own for a project with its own number of workers.
+          sequence: { groupOrder: 1 },
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+})
