@@ -24,7 +24,7 @@ export function createProgram(): Command {
     .showHelpAfterError('(add --help for the options and examples)')
     .addHelpText('after', '\nExamples:\n  mcp-idp start --once\n  mcp-idp setup ide-client --idp keycloak --plan\n  mcp-idp m2m list --json')
   addStart(program)
-  addMcp(program)
+  addMcp(program, version)
   addCompletion(program)
   return program
 }
