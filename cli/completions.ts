@@ -11,7 +11,9 @@ export function addCompletion(program: Command): void {
     .description('Print a completion script for a shell')
     .addArgument(new Argument('<shell>').choices(SHELLS))
     .addHelpText('after', '\nExample:\n  source <(mcp-idp completion bash)')
-    .action((shell: (typeof SHELLS)[number]) => process.stdout.write(`${completionScript(shell)}\n`))
+    .action((shell: (typeof SHELLS)[number]) => {
+      process.stdout.write(`${completionScript(shell)}\n`)
+    })
 }
 
 /** First words, and the second words below each. */

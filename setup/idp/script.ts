@@ -1,0 +1,78 @@
+/** What every setup script shares: environment in, plan and progress on stderr, next settings on stdout ready to source. */
+import { argv, chalk, echo } from 'zx'
+import { renderPlan } from '../../core/converge.js'
+import { ERRORS, EXIT_INTERRUPTED, ToolkitError, isToolkitError } from '../../core/errors.js'
+import { masked } from '../../core/secret.js'
+import { quotePosix } from '../../ide/quote.js'
+import { CATALOG, type OperationName } from '../../toolkit/catalog.js'
+import { createContext } from '../../toolkit/context.js'
+import { homeFolder, readProfile, settingSource } from '../../toolkit/home.js'
+
+export interface Script {
+  readonly operation: OperationName
+  /** Shown by --help. */
+  readonly usage: string
+  /** Defaults of this script for variables that are unset. */
+  readonly defaults: Readonly<Record<string, string>>
+  input(variable: (name: string) => string | undefined): Record<string, unknown>
+}
+
+const say = (text: string): void => void process.stderr.write(`${masked(text)}\n`)
+
+/** Runs the script; running it is the yes to its plan, `--plan` stops at it. */
+export async function runScript({ operation: name, usage, defaults, input }: Script): Promise<void> {
+  if (argv['help'] === true) return echo(usage)
+  const stop = new AbortController()
+  process.once('SIGINT', () => stop.abort())
+  try {
+    process.exitCode = await runOnce(name, { ...defaults, ...nonEmpty(process.env) }, input, stop.signal)
+  } catch (error) {
+    process.exitCode = stop.signal.aborted ? EXIT_INTERRUPTED : report(error)
+  }
+}
+
+async function runOnce(name: OperationName, env: Readonly<Record<string, string>>, input: Script['input'], signal: AbortSignal): Promise<number> {
+  const row = CATALOG.find((one) => one.name === name)
+  if (row === undefined) throw new ToolkitError('internal', `no operation ${name}`, {})
+  const home = homeFolder(undefined, env)
+  const profile = await readProfile(home)
+  const planOnly = argv['plan'] === true
+  const context = createContext({
+    home,
+    profile: profile.profile,
+    settings: await settingSource(home, profile, env),
+    planOnly,
+    signal,
+    progress: say,
+    approve: async (plan) => {
+      say(renderPlan(plan).join('\n'))
+      return true
+    },
+  })
+  try {
+    const operation = await row.load()
+    const result = await operation.run(input((variable) => env[variable]), context)
+    const changes = Array.isArray(result['changes']) ? result['changes'].length : 0
+    say(planOnly ? chalk.yellow(`${changes} changes planned, nothing was written`) : chalk.green(`${changes} changes made`))
+    for (const [setting, value] of Object.entries((result['next_settings'] ?? {}) as Record<string, string>)) echo(`${setting}=${quotePosix([value])}`)
+    return 0
+  } finally {
+    await context.close()
+  }
+}
+
+function nonEmpty(env: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).flatMap(([name, value]) => (value ? [[name, value]] : [])))
+}
+
+function report(error: unknown): number {
+  const failure = isToolkitError(error) ? error : new ToolkitError('internal', 'a defect of this script', {})
+  say(chalk.red(`error (${failure.code}): ${failure.message}`))
+  if (failure.hint !== undefined) say(`next: ${failure.hint}`)
+  return ERRORS[failure.code].exit
+}
+
+/** A comma or space separated variable as a list; undefined when unset, so that the operation's default holds. */
+export function listVariable(value: string | undefined): string[] | undefined {
+  return value?.split(/[\s,]+/).filter((one) => one !== '')
+}
