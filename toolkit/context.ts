@@ -17,6 +17,8 @@ import { withLocks } from './lock.js'
 export interface ToolkitContext extends SetupContext, RegistryContext, CredentialsContext {
   /** Every request of this run, over all doors. */
   readonly requests: readonly JournalEntry[]
+  /** The registry as another credential sees it. */
+  registryAs(token: () => Promise<Secret>): Promise<RegistryClient>
   close(): Promise<void>
 }
 
@@ -57,19 +59,20 @@ export function createContext(around: Surroundings): ToolkitContext {
     closing.push(() => door.close())
     return door
   })
-  const registry = memo(async (_: 'only'): Promise<RegistryClient> => {
+  const registryAs = async (token: () => Promise<Secret>): Promise<RegistryClient> => {
     const reader = new SettingsReader(settings)
     const url = reader.url('REGISTRY_URL')
     reader.check('the registry')
     const { registryClient } = await import('../registry/client.js')
     const door = createDoor({ origins: [new URL(url).origin], latch, onRequest, ...stopping })
     closing.push(() => door.close())
-    return registryClient({ url, door, token: once(() => registryToken({ home, settings, doorTo })) })
-  })
+    return registryClient({ url, door, token })
+  }
+  const registry = once(() => registryAs(once(() => registryToken({ home, settings, doorTo }))))
   const requireRegistryRows = async (options: { allow_privileged: boolean }): Promise<{ reconcilers: Reconcilers; lock: string }> => {
     const { registryReconcilers } = await import('../registry/reconcilers.js')
     const lock = settings('REGISTRY_URL') ?? ''
-    return { reconcilers: registryReconcilers(await registry('only'), options), lock }
+    return { reconcilers: registryReconcilers(await registry(), options), lock }
   }
 
   return {
@@ -81,7 +84,8 @@ export function createContext(around: Surroundings): ToolkitContext {
     requests,
     tenant,
     doorTo,
-    registry: () => registry('only'),
+    registry,
+    registryAs,
     requireRegistryRows,
     registryRows: async (options) => (settings('REGISTRY_URL') === undefined ? undefined : requireRegistryRows(options)),
     converge: (target) =>

@@ -33,7 +33,8 @@ const description = z.string().max(1024)
 const changed = z.strictObject({ client: record.nullable().describe('null when only planned, or removed'), ...outcomeShape })
 
 export const listM2mClients = queryOperation({
-  summary: 'List the machine clients that the registry has records of, with their groups, whether they are enabled, and who may change them.',
+  summary:
+    'List the machine clients that the registry has records of, with their groups, whether they are enabled, and who may change them.',
   input: z.strictObject({ provider: z.string().max(64).optional().describe('only records of this source: manual, keycloak, okta, …') }),
   output: z.strictObject({ total: z.number().int(), clients: z.array(record) }),
   examples: [{}, { provider: 'manual' }],
@@ -97,7 +98,8 @@ export const assignGroups = changeOperation({
 })
 
 export const updateM2mClient = changeOperation({
-  summary: 'Change the record of a machine client. With enabled false its tokens confer nothing from the next request on, whatever groups they carry.',
+  summary:
+    'Change the record of a machine client. With enabled false its tokens confer nothing from the next request on, whatever groups they carry.',
   input: z.strictObject({
     client_id,
     client_name: clientName.optional(),
@@ -138,7 +140,11 @@ export const deleteM2mClient = changeOperation({
   report: (outcome, input) => reported(outcome, input.client_id),
 })
 
-async function recordTarget(wanted: Wanted<'m2m-record'>, options: { allow_privileged: boolean }, context: RegistryContext): Promise<Target> {
+async function recordTarget(
+  wanted: Wanted<'m2m-record'>,
+  options: { allow_privileged: boolean },
+  context: RegistryContext,
+): Promise<Target> {
   const { reconcilers, lock } = await context.requireRegistryRows({ allow_privileged: options.allow_privileged })
   return { wanted: [wanted], reconcilers, tenants: [lock] }
 }
