@@ -5,6 +5,7 @@
  */
 import { Agent, type BodyInit, fetch as undiciFetch } from 'undici'
 import { ToolkitError } from './errors.js'
+import { networkFailure, refuseForeignFormat, refuseStatus } from './http-failure.js'
 import { Secret } from './secret.js'
 
 /** What a reader of the journal may know of a request: never a header, a body or a query. */
@@ -62,7 +63,14 @@ export interface DoorOptions {
 /** A value that may be secret; the door alone opens it. */
 type Field = string | Secret
 /** A JSON value whose leaves may be secret. */
-export type SecretJson = string | number | boolean | null | Secret | readonly SecretJson[] | { readonly [key: string]: SecretJson | undefined }
+export type SecretJson =
+  | string
+  | number
+  | boolean
+  | null
+  | Secret
+  | readonly SecretJson[]
+  | { readonly [key: string]: SecretJson | undefined }
 
 export interface Send {
   readonly method: string
@@ -85,6 +93,7 @@ export interface Door {
   /** For our own clients: Secrets in fields, parsed JSON out, any status. */
   readonly send: (request: Send) => Promise<Answer>
   readonly journal: readonly JournalEntry[]
+  /** Ends every connection at once; a request still under way fails as `unavailable`. */
   close(): Promise<void>
 }
 
@@ -92,8 +101,14 @@ export interface Door {
 const MAX_BYTES = 1_000_000
 const TIMEOUT_MS = 30_000
 const CONNECT_MS = 5_000
+/** Statuses a Response may not give a body (Fetch standard, null body status). */
+const BODILESS = new Set([204, 205, 304])
 
-/** @throws ToolkitError not_configured-free: options are checked by their callers; see `fetch` for what a request may throw. */
+/**
+ * Opens a door; options are checked by their callers.
+ * Its requests throw ToolkitError `unexpected_response` (foreign URL, redirect, not JSON, too large), `unavailable` (no answer) or
+ * `internal` (a write while the latch is shut).
+ */
 export function createDoor(options: DoorOptions): Door {
   const origins = new Set(options.origins.map((origin) => new URL(origin).origin))
   const timeoutMs = options.timeoutMs ?? TIMEOUT_MS
@@ -118,13 +133,9 @@ export function createDoor(options: DoorOptions): Door {
       })
     }
     const started = performance.now()
-    const note = (outcome: { status?: number; error?: string; request_id?: string }) => {
-      const entry = { method, url: url.origin + url.pathname, class: isRead ? 'read' : 'write', ms: performance.now() - started, ...outcome } as const
-      journal.push(entry)
-      options.onRequest?.(entry)
-    }
+    const outcome: { status?: number; error?: string; request_id?: string } = {}
     const deadline = AbortSignal.timeout(timeoutMs)
-    const signal = AbortSignal.any([deadline, options.signal, init.signal ?? undefined].filter((one) => one !== undefined))
+    const stops = [options.signal, init.signal ?? request?.signal].filter((one) => one !== undefined)
     try {
       const body = init.body ?? (request?.body ? await request.arrayBuffer() : undefined)
       const answer = await undiciFetch(url, {
@@ -132,29 +143,41 @@ export function createDoor(options: DoorOptions): Door {
         headers: Object.fromEntries(headers),
         redirect: 'manual',
         dispatcher: agent,
-        signal,
+        signal: AbortSignal.any([deadline, ...stops]),
         ...(body === undefined || body === null ? {} : { body: body as BodyInit }),
       })
+      outcome.status = answer.status
+      const requestId = answer.headers.get('x-request-id') ?? answer.headers.get('x-okta-request-id')
+      if (requestId !== null) outcome.request_id = requestId
       const bytes = await readCapped(answer.body as ReadableStream<Uint8Array> | null, maxBytes, url.origin)
-      const requestId = answer.headers.get('x-request-id') ?? answer.headers.get('x-okta-request-id') ?? undefined
-      note({ status: answer.status, ...(requestId === undefined ? {} : { request_id: requestId }) })
-      refuseRedirect(answer.status, url.origin)
+      refuseStatus(answer.status, url.origin)
       const answerHeaders = new Headers([...answer.headers])
-      refuseForeignFormat(answer.status, answerHeaders, bytes, url.origin)
+      const isBodiless = method === 'HEAD' || BODILESS.has(answer.status)
+      if (!isBodiless) refuseForeignFormat(answer.status, answerHeaders, bytes, url.origin)
       answerHeaders.delete('content-encoding')
       answerHeaders.delete('content-length')
-      return new Response(bytes.byteLength === 0 ? null : bytes, { status: answer.status, headers: answerHeaders })
+      return new Response(isBodiless || bytes.byteLength === 0 ? null : bytes, { status: answer.status, headers: answerHeaders })
     } catch (error) {
-      const failure = asToolkitError(error, url.origin, { deadline, timeoutMs, stopped: options.signal })
-      if (journal.at(-1)?.url !== url.origin + url.pathname || failure.code === 'unavailable') note({ error: failure.code })
+      const failure = networkFailure(error, url.origin, { deadline, timeoutMs, stops })
+      outcome.error = failure.code
       throw failure
+    } finally {
+      const entry = {
+        method,
+        url: url.origin + url.pathname,
+        class: isRead ? 'read' : 'write',
+        ms: performance.now() - started,
+        ...outcome,
+      } as const
+      journal.push(entry)
+      options.onRequest?.(entry)
     }
   }
 
   return {
     fetch: guardedFetch,
     journal,
-    close: () => agent.close(),
+    close: () => agent.destroy(),
     async send({ method, url, bearer, json, form }) {
       const headers = new Headers({ accept: 'application/json' })
       if (bearer) headers.set('authorization', `Bearer ${bearer.reveal()}`)
@@ -167,8 +190,16 @@ export function createDoor(options: DoorOptions): Door {
   }
 }
 
+/** An http or https URL of a configured origin. The text is not repeated: it may hold a password or a code. */
 function allowedUrl(text: string, origins: ReadonlySet<string>): URL {
-  const url = new URL(text)
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  // A blob: URL has the origin of the URL inside it.
+  if (url === undefined || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
+    throw new ToolkitError('unexpected_response', 'something that is not an http URL was refused; nothing was sent', {
+      system: url?.protocol ?? 'no URL',
+      reason: 'not_http_url',
+    })
+  }
   if (url.username !== '' || url.password !== '') {
     throw new ToolkitError('internal', 'a URL with a user name or password inside was refused', { where: 'http door' })
   }
@@ -193,70 +224,6 @@ async function readCapped(stream: ReadableStream<Uint8Array> | null, maxBytes: n
     chunks.push(chunk)
   }
   return new Uint8Array(Buffer.concat(chunks))
-}
-
-function refuseRedirect(status: number, system: string): void {
-  if (status < 300 || status >= 400) return
-  throw new ToolkitError(
-    'unexpected_response',
-    `${system} answered with a redirect (${status}); redirects are not followed`,
-    { system, reason: 'redirect', status },
-    'check the URL: scheme, host, port and path prefix',
-  )
-}
-
-/** A success that is not JSON would be read as an empty directory by some SDKs. */
-function refuseForeignFormat(status: number, headers: Headers, bytes: Uint8Array, system: string): void {
-  if (status >= 300 || bytes.byteLength === 0) return
-  const type = headers.get('content-type') ?? 'no content type'
-  if (/^application\/(?:[a-z.+-]+\+)?json\b/i.test(type)) return
-  throw new ToolkitError(
-    'unexpected_response',
-    `${system} answered ${status} with ${type.split(';')[0]} where JSON is due`,
-    { system, reason: 'not_json', status },
-    'check the URL: a proxy or a login page may answer there',
-  )
-}
-
-/** TLS failures all carry one of these prefixes in Node. */
-const TLS_CODE = /^(?:ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|EPROTO)/
-const REASONS: Readonly<Record<string, string>> = {
-  ENOTFOUND: 'its name cannot be resolved',
-  EAI_AGAIN: 'its name cannot be resolved now',
-  ECONNREFUSED: 'it refuses the connection',
-  ECONNRESET: 'it cut the connection',
-  EHOSTUNREACH: 'there is no route to it',
-  ENETUNREACH: 'there is no route to it',
-  UND_ERR_CONNECT_TIMEOUT: 'it does not accept the connection in time',
-  UND_ERR_SOCKET: 'it cut the connection',
-  UND_ERR_HEADERS_TIMEOUT: 'it does not answer in time',
-  UND_ERR_BODY_TIMEOUT: 'its answer does not end in time',
-}
-
-function asToolkitError(
-  error: unknown,
-  system: string,
-  run: { deadline: AbortSignal; timeoutMs: number; stopped: AbortSignal | undefined },
-): ToolkitError {
-  if (error instanceof ToolkitError) return error
-  if (run.stopped?.aborted) return new ToolkitError('unavailable', `stopped while waiting for ${system}`, { system, reason: 'stopped' })
-  if (run.deadline.aborted) {
-    return new ToolkitError('unavailable', `${system} did not answer within ${run.timeoutMs / 1000} s`, { system, reason: 'deadline' })
-  }
-  const code = networkCode(error)
-  const tls = TLS_CODE.test(code)
-  const why = tls ? `its TLS certificate does not verify (${code})` : (REASONS[code] ?? 'the request failed')
-  const hint = tls ? 'name the issuing authority with NODE_EXTRA_CA_CERTS' : 'check the URL, and that the server is up'
-  return new ToolkitError('unavailable', `${system} cannot be reached: ${why}`, { system, reason: code }, hint)
-}
-
-function networkCode(error: unknown): string {
-  for (let current = error, depth = 0; typeof current === 'object' && current !== null && depth < 5; depth++) {
-    const { code, cause, errors } = current as { code?: unknown; cause?: unknown; errors?: unknown[] }
-    if (typeof code === 'string') return code
-    current = cause ?? errors?.[0]
-  }
-  return 'request_failed'
 }
 
 function revealedForm(form: NonNullable<Send['form']>): Record<string, string> {
