@@ -1,0 +1,81 @@
+/**
+ * `npm run show -- <name>`: one of the things this project promises, shown by the tests that hold it.
+ * A show fails when a test fails, when none ran and when one was skipped. `npm run show` alone lists them.
+ */
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type { Counts } from './reporter.js'
+
+interface Show {
+  readonly title: string
+  /** Vitest paths; none means the whole project. */
+  readonly files: readonly string[]
+  readonly project: 'node' | 'live'
+}
+
+/** One line a show. A row comes with its test file: test/live/<name>.test.ts, or test/shows/<name>.test.ts without servers. */
+export const SHOWS: Readonly<Record<string, Show>> = {
+  tests: { title: 'Everything that needs nothing but Node', files: [], project: 'node' },
+  'keycloak-rig': {
+    title: 'A real Keycloak is started, logged in to, and its writes counted',
+    files: ['test/live/keycloak-rig.test.ts'],
+    project: 'live',
+  },
+}
+
+const root = resolve(import.meta.dirname, '..')
+
+/** Whether the counts are a show: something ran, all of it passed. */
+export function isShown({ passed, failed, skipped }: Counts): boolean {
+  return passed > 0 && failed === 0 && skipped === 0
+}
+
+/** The counts of the last closing line in a run's output; nothing when there is none. */
+export function countsIn(output: string): Counts | undefined {
+  const last = [...output.matchAll(/^(\d+) passed, (\d+) failed, (\d+) skipped$/gm)].at(-1)
+  return last && { passed: Number(last[1]), failed: Number(last[2]), skipped: Number(last[3]) }
+}
+
+async function run({ files, project }: Show): Promise<{ status: number | null; output: string }> {
+  const vitest = resolve(root, 'node_modules/vitest/vitest.mjs')
+  // Without interception what a test prints comes out as it is, without a heading for each line.
+  const child = spawn(process.execPath, [vitest, 'run', '--project', project, '--disable-console-intercept', ...files], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let output = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text
+    process.stdout.write(text)
+  })
+  const status = await new Promise<number | null>((done, fail) => child.once('error', fail).once('close', done))
+  return { status, output }
+}
+
+async function show(name: string): Promise<number> {
+  const row = Object.hasOwn(SHOWS, name) ? SHOWS[name] : undefined
+  if (!row) {
+    console.error(`there is no show ${JSON.stringify(name)}; there are: ${Object.keys(SHOWS).join(', ')}`)
+    return 2
+  }
+  const missing = row.files.filter((file) => !existsSync(resolve(root, file)))
+  if (missing.length > 0) {
+    console.error(`the show ${name} names files that do not exist: ${missing.join(', ')}`)
+    return 1
+  }
+  console.log(`${name}: ${row.title}`)
+  const { status, output } = await run(row)
+  const counts = countsIn(output)
+  const isGood = status === 0 && counts !== undefined && isShown(counts)
+  console.log(
+    `${name}: ${isGood ? 'shown' : 'NOT shown'} (${counts ? `${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped` : 'no counts'})`,
+  )
+  return isGood ? 0 : 1
+}
+
+if (process.argv[1] && resolve(process.argv[1]) === import.meta.filename) {
+  const name = process.argv[2]
+  if (name === undefined) for (const [one, { title }] of Object.entries(SHOWS)) console.log(`${one.padEnd(20)} ${title}`)
+  else process.exitCode = await show(name)
+}
