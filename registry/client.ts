@@ -69,8 +69,8 @@ export interface RegistryClient {
   updateM2mClient(client_id: string, fields: M2mClientFields, options?: M2mWriteOptions): Promise<M2mClientRecord>
   /** @throws ToolkitError not_found, owned_elsewhere */
   removeM2mClient(client_id: string): Promise<void>
-  /** Sorted by path. */
-  listServers(): Promise<ServerListItem[]>
+  /** Sorted by path; `query` is a part of a name, description or tag. */
+  listServers(filter?: { query?: string }): Promise<ServerListItem[]>
   /** @throws ToolkitError not_found */
   getServer(path: string): Promise<ServerRecord>
   /** @throws ToolkitError conflict, invalid_input */
@@ -141,11 +141,11 @@ export function registryClient({ url, door, token }: RegistryClientOptions): Reg
       await call(z.unknown(), m2m(client_id), { method: 'DELETE', path: m2mPath(client_id) })
     },
 
-    async listServers() {
+    async listServers({ query } = {}) {
       const found = new Map<string, ServerListItem>()
       for (let offset = 0, page = 0; page < MAX_PAGES; page++) {
-        const query = { limit: PAGE, offset, include_tools: 'false' }
-        const { servers, has_next } = await call(serverPage, {}, { method: 'GET', path: SERVERS + queryOf(query) })
+        const fields = { limit: PAGE, offset, query, include_tools: 'false' }
+        const { servers, has_next } = await call(serverPage, {}, { method: 'GET', path: SERVERS + queryOf(fields) })
         for (const server of servers) found.set(server.path, server)
         offset += servers.length
         if (servers.length === 0 || !has_next) break

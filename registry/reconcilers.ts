@@ -12,7 +12,7 @@ export interface RegistryRowOptions {
    * Taken as the issuer of records whose server does not show one (the real registry has no such field): it could neither
    * be compared nor written there, and an unseen field that is wanted would never converge.
    */
-  readonly issuer?: string
+  readonly issuer?: string | undefined
 }
 
 /** Reconcilers for `m2m-record` (key: client id) and `server-record` (key: path). */

@@ -44,6 +44,7 @@ export const serverListItem = z.looseObject({
   description: z.string().nullable().optional(),
   proxy_pass_url: z.string().nullable().optional(),
   mcp_endpoint: z.string().nullable().optional(),
+  is_enabled: z.boolean().nullable().optional(),
 })
 export type ServerListItem = z.output<typeof serverListItem>
 

@@ -110,6 +110,15 @@ export async function registryInMemory({ seed = { m2m_client: ADMIN }, ide = {} 
         .execute()
       await db.destroy()
     },
+    /** A scope that an administrator made. */
+    async plantScope(scope: Scope) {
+      const db = await openDatabase(folder)
+      await db
+        .insertInto('scopes')
+        .values({ name: scope.name, document: JSON.stringify(scope) })
+        .execute()
+      await db.destroy()
+    },
     async close() {
       await verifier.close()
       await store.close()
@@ -125,7 +134,8 @@ interface CallOptions {
   readonly headers?: Record<string, string>
 }
 
-function jsonOf(text: string): any {
+/** As loose as `JSON.parse`: what is in it is what the tests are about. */
+function jsonOf(text: string): ReturnType<typeof JSON.parse> {
   try {
     return JSON.parse(text)
   } catch {
