@@ -13,7 +13,10 @@ export async function attachOperation(command: Command, row: CatalogRow, done: (
     const flag = flags.find((one) => one.field === field)
     if (flag) command.argument(flag.required ? `<${flag.name}>` : `[${flag.name}]`, flag.help)
   }
-  for (const flag of flags.filter(({ positional }) => !positional)) command.option(usage(flag), help(flag), collect, [])
+  for (const flag of flags.filter(({ positional }) => !positional)) {
+    if (flag.form === 'switch') command.option(usage(flag), help(flag))
+    else command.option(usage(flag), help(flag), collect)
+  }
   if (operation.changes) command.option('--plan', 'show what would change, change nothing').option('--yes', 'agree to the plan without being asked')
   const examples = operation.examples.map((input) => `  ${quotePosix(commandLine(row.command, operation, input))}`)
   command.addHelpText('after', `\nExamples:\n${examples.join('\n')}`)
@@ -35,8 +38,8 @@ function help({ help: text, choices, form, required }: Flag): string {
   return parts.filter((part) => part !== '' && !(part.startsWith('(') && text.includes(part.slice(1, -1)))).join(' ')
 }
 
-/** commander hands every occurrence here; a switch has no value. */
-function collect(value: string | boolean, earlier: unknown): unknown {
+/** commander hands every occurrence here. */
+function collect(value: string, earlier: unknown): unknown {
   return [...(Array.isArray(earlier) ? earlier : []), value]
 }
 

@@ -6,7 +6,9 @@ type Result = Readonly<Record<string, unknown>>
 /** A result of any operation: what changed first, then its fields. */
 export function renderResult({ title }: CatalogRow, result: Result, planned: boolean): string {
   const { changes, applied, manual_steps, receipts, ...fields } = result
-  const head = Array.isArray(changes) ? [headline(changes.length, applied === true, planned), ...changes.map(changeLine)] : [`${title}:`]
+  // A plan was just shown whole; a change that was made is told by its fields.
+  const lines = Array.isArray(changes) && !planned ? changes.map(changeLine) : []
+  const head = Array.isArray(changes) ? [headline(changes.length, applied === true, planned), ...lines] : [`${title}:`]
   return [...head, ...receiptLines(receipts), ...fieldLines(fields), ...manualLines(manual_steps)].join('\n')
 }
 

@@ -32,6 +32,9 @@ export async function runOperation(row: CatalogRow, operation: Operation<Toolkit
       profile: profile.profile,
       settings: await settingSource(home, profile, process.env),
       planOnly: globals.plan === true,
+      onPlan: (plan) => {
+        if (!globals.json) print(renderPlan(plan).join('\n'))
+      },
       signal: stop.signal,
       progress: (line) => say(line),
       approve: (plan) => approve(plan, globals, () => quotePosix([...commandLine(row.command, operation, input), '--yes'])),

@@ -15,6 +15,7 @@ import {
   type Reconcilers,
   type Wanted,
   changeFor,
+  fingerprint,
   inOrder,
   keyText,
   renderChange,
@@ -46,8 +47,9 @@ export interface Outcome extends Plan {
 
 export interface ConvergeOptions {
   readonly latch: WriteLatch
-  /** True to stop after the plan. */
+  /** True to stop after the plan, which `onPlan` is shown. */
   readonly planOnly?: boolean
+  readonly onPlan?: (plan: Plan) => void
   /** The person's answer; false is `declined`. */
   readonly approve: (plan: Plan) => Promise<boolean>
   readonly lock: <T>(tenants: readonly string[], work: () => Promise<T>) => Promise<T>
@@ -70,7 +72,10 @@ export async function converge(target: Target, options: ConvergeOptions): Promis
   const unchanged = { ...plan, applied: false, receipts: [], objects: before.objects }
   if (plan.changes.length === 0) return unchanged
   await checkRights(plan, target.reconcilers)
-  if (options.planOnly) return unchanged
+  if (options.planOnly) {
+    options.onPlan?.(plan)
+    return unchanged
+  }
   if (!(await options.approve(plan))) {
     throw new ToolkitError('declined', 'nobody said yes; nothing was changed', { plan: renderPlan(plan) })
   }
@@ -200,9 +205,11 @@ async function checkRights({ changes }: Plan, reconcilers: Reconcilers): Promise
 }
 
 function refuseMovedWorld(plan: Plan, fresh: World): void {
-  const approved = plan.changes.flatMap(renderChange)
-  const now = inOrder(fresh.changes).flatMap(renderChange)
-  const moved = [...now.filter((line) => !approved.includes(line)), ...approved.filter((line) => !now.includes(line))]
+  const approved = new Set(plan.changes.map(fingerprint))
+  const now = new Set(fresh.changes.map(fingerprint))
+  const unknown = inOrder(fresh.changes).filter((change) => !approved.has(fingerprint(change)))
+  const gone = plan.changes.filter((change) => !now.has(fingerprint(change)))
+  const moved = [...unknown, ...gone].flatMap(renderChange)
   if (moved.length === 0) return
   throw new ToolkitError(
     'conflict',

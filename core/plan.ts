@@ -3,6 +3,7 @@
  * The same diff serves plan, apply, check and verify.
  */
 import { ToolkitError } from './errors.js'
+import { cleanText } from './foreign-text.js'
 import { isRef, type Kind, ORDER, type Ref, type Resources } from './resources.js'
 import type { Secret } from './secret.js'
 import type { SecretSink } from './sink.js'
@@ -144,6 +145,13 @@ export function inOrder<T extends { readonly kind: Kind; readonly action: string
   return [...changes].sort((a, b) => rank(a) - rank(b))
 }
 
+/** The change as a text that equals another's only if both do the same to the same object. */
+export function fingerprint(change: Change): string {
+  return canonical(change)
+}
+
+/** UTF-16 units of one value in a plan; a redirect URI is at most 2048 long. */
+const LONGEST_VALUE = 4096
 const SIGN = { create: '+', update: '~', remove: '-', save_secret: '~' } as const
 
 /** One change as lines of text: a head, then one line a field. */
@@ -156,8 +164,8 @@ function renderField(action: Change['action'], { field, from, to }: FieldChange)
   if (action === 'create') return `${field}: ${valueText(to)}`
   if (Array.isArray(to)) {
     const before = Array.isArray(from) ? from : []
-    const gone = before.filter((one) => !to.includes(one)).map((one) => `-${one}`)
-    const added = to.filter((one) => !before.includes(one)).map((one) => `+${one}`)
+    const gone = before.filter((one) => !to.includes(one)).map((one) => `-${oneLine(one)}`)
+    const added = to.filter((one) => !before.includes(one)).map((one) => `+${oneLine(one)}`)
     return `${field}: ${[...gone, ...added].join(' ')}`
   }
   return `${field}: ${valueText(from)} -> ${valueText(to)}`
@@ -165,6 +173,11 @@ function renderField(action: Change['action'], { field, from, to }: FieldChange)
 
 function valueText(value: unknown): string {
   if (isRef(value)) return `${keyText(value)}, known after apply`
-  if (Array.isArray(value)) return value.length === 0 ? '(none)' : value.map(String).join(' ')
-  return value === null || value === undefined ? '(none)' : String(value)
+  if (Array.isArray(value)) return value.length === 0 ? '(none)' : value.map(oneLine).join(' ')
+  return value === null || value === undefined ? '(none)' : oneLine(value)
+}
+
+/** Observed values are somebody else's text: one that holds a line break must not look like a line of the plan. */
+function oneLine(value: unknown): string {
+  return cleanText(String(value), LONGEST_VALUE).replace(/[\n\t]+/g, ' ')
 }

@@ -7,14 +7,15 @@ import { inspect } from 'node:util'
 
 /** Below this length a value is too common a word to be searched for in texts. */
 const SHORTEST_MASKED = 8
-const known = new Set<string>()
+/** Every spelling of every known secret, by its value. */
+const known = new Map<string, readonly string[]>()
 
 /** A secret value. Prints as `[secret]`; serialising it throws, since an SDK would otherwise send that word as the password. */
 export class Secret {
   readonly #value: string
   constructor(value: string) {
     this.#value = value
-    if (value.length >= SHORTEST_MASKED) known.add(value)
+    if (value.length >= SHORTEST_MASKED) known.set(value, spellings(value))
   }
   /** The value itself, for the place that must send or store it. */
   reveal(): string {
@@ -39,15 +40,23 @@ export class Secret {
 }
 
 /**
- * The text with every known secret replaced by `[secret]`, raw, percent-encoded and in base64.
+ * The text with every known secret replaced by `[secret]`: raw, as JSON, percent- and form-encoded and in base64.
  * Results are built from allow-listed fields; this only catches what slipped through, at the edge of a surface.
  */
 export function masked(text: string): string {
   let result = text
-  for (const value of known) {
-    for (const form of [value, encodeURIComponent(value), Buffer.from(value).toString('base64'), Buffer.from(value).toString('base64url')]) {
-      if (result.includes(form)) result = result.replaceAll(form, '[secret]')
-    }
+  // The longest first: of two secrets that begin alike, the shorter one would leave the tail of the other.
+  for (const [, forms] of [...known].sort(([a], [b]) => b.length - a.length)) {
+    for (const form of forms) if (result.includes(form)) result = result.replaceAll(form, '[secret]')
   }
   return result
+}
+
+function spellings(value: string): string[] {
+  const bytes = Buffer.from(value)
+  // By way of bytes, since encodeURIComponent throws for text that is not well-formed Unicode.
+  const percent = encodeURIComponent(bytes.toString())
+  const form = new URLSearchParams({ v: value }).toString().slice('v='.length)
+  const json = JSON.stringify(value).slice(1, -1)
+  return [...new Set([value, json, percent, form, bytes.toString('base64'), bytes.toString('base64url')])]
 }

@@ -8,21 +8,27 @@ import type { Reconcilers } from '../core/plan.js'
 import { secretFile } from '../core/private-file.js'
 import { grantsPrivilege, refuseUnaskedPrivilege } from '../core/privileged-groups.js'
 import { SettingsReader } from '../core/settings.js'
-import { IDP_NAMES, type IdpName, clientId, clientName, fileSafeName, groupName, httpUrl, idpName, port } from '../core/vocabulary.js'
+import { type IdpName, clientId, clientName, fileSafeName, groupName, httpUrl, idpName, port } from '../core/vocabulary.js'
 import { MCP_CLIENTS } from '../ide/catalogue.js'
 import { redirectUris } from '../ide/redirects.js'
 import { quotePosix } from '../ide/quote.js'
 import { IDPS, type Tenant } from '../idp/index.js'
 import { ADVERTISED_SCOPES, IDE_CLIENT_ID, IDE_CLIENT_NAME, clientKey, ideClient, m2mRecord, machineClient, namedGroups, recordByHand } from './recipes.js'
 
+/** How the registry's rows are written: `issuer` is presumed of records whose server shows none. */
+export interface RegistryRowOptions {
+  readonly allow_privileged: boolean
+  readonly issuer?: string
+}
+
 /** What setup asks of its surroundings besides the core context. */
 export interface SetupContext extends Context {
   tenant(idp: IdpName): Promise<Tenant>
   /** Reconcilers of the registry's rows and the lock of its tenant; undefined when no registry is configured. */
-  registryRows(options: { allow_privileged: boolean }): Promise<{ reconcilers: Reconcilers; lock: string } | undefined>
+  registryRows(options: RegistryRowOptions): Promise<{ reconcilers: Reconcilers; lock: string } | undefined>
 }
 
-const idp = idpName.describe(`identity provider: ${IDP_NAMES.join(' or ')}`)
+const idp = idpName.describe('identity provider')
 const mcpClients = z.enum(MCP_CLIENTS)
 
 export const setupIdeClient = changeOperation({
@@ -112,7 +118,7 @@ export const setupM2mApp = changeOperation({
     const tenant = await context.tenant(input.idp)
     const sink = secretFile(secretPlace(input, context), tenant.identityFacts(input.name))
     const client = machineClient(capabilities, { client_name: input.name, groups: input.groups, sink, ...audience(context) })
-    const registry = await context.registryRows({ allow_privileged: input.allow_privileged })
+    const registry = await context.registryRows({ allow_privileged: input.allow_privileged, issuer: tenant.issuer })
     return {
       wanted: [
         ...namedGroups(input.groups, input.create_groups),

@@ -11,6 +11,7 @@ import type { CredentialsContext } from '../credentials-provider/operations.js'
 import { IDPS, type Tenant } from '../idp/index.js'
 import type { RegistryClient } from '../registry/client.js'
 import type { RegistryContext } from '../registry/operations/m2m-clients.js'
+import type { RegistryRowOptions } from '../registry/reconcilers.js'
 import type { SetupContext } from '../setup/operations.js'
 import { withLocks } from './lock.js'
 
@@ -28,6 +29,7 @@ export interface Surroundings {
   readonly profile: string
   readonly settings: SettingSource
   readonly planOnly?: boolean
+  readonly onPlan?: (plan: Plan) => void
   readonly signal?: AbortSignal
   readonly approve: (plan: Plan) => Promise<boolean>
   readonly progress?: (line: string) => void
@@ -36,7 +38,7 @@ export interface Surroundings {
 
 /** One context a run of an operation: its write latch is its own. Close it. */
 export function createContext(around: Surroundings): ToolkitContext {
-  const { home, profile, settings, signal, planOnly } = around
+  const { home, profile, settings, signal, planOnly, onPlan } = around
   const latch = new WriteLatch()
   const requests: JournalEntry[] = []
   const closing: (() => Promise<void>)[] = []
@@ -69,7 +71,7 @@ export function createContext(around: Surroundings): ToolkitContext {
     return registryClient({ url, door, token })
   }
   const registry = once(() => registryAs(once(() => registryToken({ home, settings, doorTo }))))
-  const requireRegistryRows = async (options: { allow_privileged: boolean }): Promise<{ reconcilers: Reconcilers; lock: string }> => {
+  const requireRegistryRows = async (options: RegistryRowOptions): Promise<{ reconcilers: Reconcilers; lock: string }> => {
     const { registryReconcilers } = await import('../registry/reconcilers.js')
     const lock = settings('REGISTRY_URL') ?? ''
     return { reconcilers: registryReconcilers(await registry(), options), lock }
@@ -93,6 +95,7 @@ export function createContext(around: Surroundings): ToolkitContext {
         latch,
         ...stopping,
         ...(planOnly ? { planOnly } : {}),
+        ...(onPlan ? { onPlan } : {}),
         approve: around.approve,
         progress,
         lock: (tenants, work) => withLocks(home, tenants, work, signal),

@@ -7,12 +7,13 @@ import type { Reconcilers, Wanted } from '../../core/plan.js'
 import { grantsPrivilege, refuseUnaskedPrivilege } from '../../core/privileged-groups.js'
 import { clientId, clientName, groupName } from '../../core/vocabulary.js'
 import type { RegistryClient } from '../client.js'
+import type { RegistryRowOptions } from '../reconcilers.js'
 
 /** What these operations ask of their surroundings besides the core context. */
 export interface RegistryContext extends Context {
   /** @throws not_configured without REGISTRY_URL */
   registry(): Promise<RegistryClient>
-  requireRegistryRows(options: { allow_privileged: boolean }): Promise<{ reconcilers: Reconcilers; lock: string }>
+  requireRegistryRows(options: RegistryRowOptions): Promise<{ reconcilers: Reconcilers; lock: string }>
 }
 
 const record = z.strictObject({
@@ -140,12 +141,9 @@ export const deleteM2mClient = changeOperation({
   report: (outcome, input) => reported(outcome, input.client_id),
 })
 
-async function recordTarget(
-  wanted: Wanted<'m2m-record'>,
-  options: { allow_privileged: boolean },
-  context: RegistryContext,
-): Promise<Target> {
-  const { reconcilers, lock } = await context.requireRegistryRows({ allow_privileged: options.allow_privileged })
+async function recordTarget(wanted: Wanted<'m2m-record'>, options: { allow_privileged: boolean; issuer?: string | undefined }, context: RegistryContext): Promise<Target> {
+  const { allow_privileged, issuer } = options
+  const { reconcilers, lock } = await context.requireRegistryRows({ allow_privileged, ...(issuer === undefined ? {} : { issuer }) })
   return { wanted: [wanted], reconcilers, tenants: [lock] }
 }
 

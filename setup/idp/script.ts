@@ -44,6 +44,7 @@ async function runOnce(name: OperationName, env: Readonly<Record<string, string>
     planOnly,
     signal,
     progress: say,
+    onPlan: (plan) => say(renderPlan(plan).join('\n')),
     approve: async (plan) => {
       say(renderPlan(plan).join('\n'))
       return true

@@ -34,7 +34,7 @@ export const getConnectConfig = queryOperation({
   async handler({ server_path, client }, context: ToolkitContext) {
     const registry = await context.registry()
     const [config, server] = await Promise.all([registry.connectConfig(server_path), registry.getServer(server_path)])
-    const target = connectTarget(config, server, { registryUrl: registry.url })
+    const target = connectTarget(config, server, { registryUrl: context.settings('REGISTRY_URL') ?? '' })
     const { title, kind, language, path, text, alternatives, notes } = renderConnect(client, { ...target, dcr: null })
     return {
       title,
