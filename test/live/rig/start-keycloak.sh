@@ -134,14 +134,14 @@ if [ ! -f "$template/.done" ] || [ ! -f "$archive" ]; then
   done
   touch "$template/.done"
 fi
-flock -u 9
-exec 9>&-
-
 fresh=
 if [ ! -f "$data/keycloakdb.mv.db" ]; then
   fresh=yes
   cp "$template/keycloakdb.mv.db" "$template/admin-password" "$data/"
 fi
+flock -u 9
+exec 9>&-
+
 launch "$data" "$([ ! -s "$archive" ] || echo "$use_archive")" "$data/keycloak.log"
 await_ready "$data/keycloak.log"
 
