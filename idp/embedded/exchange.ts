@@ -1,0 +1,34 @@
+/** Reading and answering plain Node requests: the two routes of ours beside oidc-provider need no framework. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Page } from './login-page.js'
+
+/** A request and its answer. */
+export interface Exchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+}
+
+/** 16 KB: a login form and a group's name are far smaller. */
+const MAX_BODY = 16_384
+
+/** The body as text; undefined when it is larger than 16 KB, and then the rest is not read. */
+export async function readBody(request: IncomingMessage): Promise<string | undefined> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.byteLength
+    if (size > MAX_BODY) return undefined
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+export function sendPage({ response }: Exchange, status: number, { html, headers }: Page): void {
+  response.writeHead(status, headers).end(html)
+}
+
+export function sendJson({ response }: Exchange, status: number, body?: unknown, headers: Readonly<Record<string, string>> = {}): void {
+  const common = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', ...headers }
+  if (body === undefined) response.writeHead(status, common).end()
+  else response.writeHead(status, { ...common, 'content-type': 'application/json' }).end(JSON.stringify(body))
+}

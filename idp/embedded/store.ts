@@ -1,0 +1,63 @@
+/**
+ * What the embedded provider remembers: one SQLite file (0600) with the protocol's own objects, groups and people.
+ * Tables only; oidc-provider's adapter and the directory of people are built on them beside.
+ */
+import { lstat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Kysely, SqliteDialect } from 'kysely'
+import Libsql from 'libsql'
+import { invalidInput } from '../../core/errors.js'
+import { createPrivateFile, makePrivateFolder } from '../../core/private-file.js'
+
+export interface Tables {
+  /** Clients, sessions, grants, codes and tokens, by `Model:id`. */
+  objects: {
+    key: string
+    payload: string
+    grant_id: string | null
+    uid: string | null
+    /** Unix seconds; null for what never expires, which clients are. */
+    expires_at: number | null
+  }
+  /** `owner` is the profile that created the group, null for seeded ones. */
+  groups: { name: string; owner: string | null }
+  /** `salt` and `hash` in base64url. */
+  people: { username: string; name: string; email: string; salt: string; hash: string }
+  memberships: { username: string; group_name: string }
+}
+export type Store = Kysely<Tables>
+
+const SCHEMA = `
+create table if not exists objects (key text primary key, payload text not null, grant_id text, uid text, expires_at integer) strict;
+create index if not exists objects_by_grant on objects (grant_id) where grant_id is not null;
+create index if not exists objects_by_uid on objects (uid) where uid is not null;
+create index if not exists objects_by_expiry on objects (expires_at) where expires_at is not null;
+create table if not exists groups (name text primary key, owner text) strict;
+create table if not exists people (username text primary key, name text not null, email text not null, salt text not null, hash text not null) strict;
+create table if not exists memberships (username text not null references people on delete cascade,
+  group_name text not null references groups on delete cascade, primary key (username, group_name)) strict;
+`
+
+/**
+ * Opens `provider.db` in a folder, both made when missing (0600 in 0700).
+ * @throws ToolkitError invalid_input when the folder is open to others
+ */
+export async function openStore(folder: string): Promise<Store> {
+  await makePrivateFolder(folder)
+  await refuseOpenFolder(folder)
+  const file = join(folder, 'provider.db')
+  // SQLite gives its side files the mode of the main one, which must therefore be right before SQLite sees it.
+  await createPrivateFile(file, '')
+  const sqlite = new Libsql(file)
+  for (const pragma of ['busy_timeout = 2000', 'journal_mode = wal', 'synchronous = full', 'foreign_keys = on'])
+    sqlite.exec(`pragma ${pragma}`)
+  sqlite.exec(SCHEMA)
+  return new Kysely<Tables>({ dialect: new SqliteDialect({ database: sqlite }) })
+}
+
+async function refuseOpenFolder(folder: string): Promise<void> {
+  const { mode } = await lstat(folder)
+  if ((mode & 0o077) === 0) return
+  const problem = { path: folder, expected: 'a folder that only its owner may enter', found: (mode & 0o777).toString(8) }
+  throw invalidInput("the identity provider's folder", [problem], `chmod 700 ${folder}`)
+}
