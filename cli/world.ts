@@ -1,5 +1,4 @@
 /** The three servers of `start` in one process: identity provider, registry, demo MCP server; their state lies in the home. */
-import { createServer } from 'node:net'
 import { join, relative } from 'node:path'
 import { type Problem, invalidInput } from '../core/errors.js'
 import { makePrivateFolder, savePrivateFile, secretFile } from '../core/private-file.js'
@@ -50,7 +49,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   // Nothing of a home is ever committed with the project around it.
   await savePrivateFile(join(home, '.gitignore'), '*\n')
   const profile = await readProfile(home)
-  const ports = await choosePorts(options, profile)
+  const ports = choosePorts(options, profile)
   const resources: string[] = []
   const provider = await startEmbeddedProvider({
     folder: join(home, 'provider'),
@@ -109,7 +108,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
 }
 
 /** Flag, else the port of the last start (the issuer must be stable), else the default; 0 lets the system choose. */
-async function choosePorts({ port, issuerPort }: WorldOptions, { settings }: Profile): Promise<{ registry: number; issuer: number }> {
+function choosePorts({ port, issuerPort }: WorldOptions, { settings }: Profile): { registry: number; issuer: number } {
   const problems: Problem[] = []
   const typed = (flag: string, text: string | undefined, saved: string | undefined, fallback: number) => {
     const before = saved !== undefined && URL.canParse(saved) ? Number(new URL(saved).port) : 0
@@ -120,16 +119,5 @@ async function choosePorts({ port, issuerPort }: WorldOptions, { settings }: Pro
   const registry = typed('--port', port, settings['REGISTRY_URL'], DEFAULT_PORTS.registry)
   const issuer = typed('--issuer-port', issuerPort, settings['EMBEDDED_ISSUER'], DEFAULT_PORTS.issuer)
   if (problems.length > 0) throw invalidInput('the command line', problems)
-  return { registry, issuer: issuer || (await freePort()) }
-}
-
-/** The issuer is part of the provider's configuration, so its port must be known before it listens. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer().once('error', reject)
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address()
-      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
-    })
-  })
+  return { registry, issuer }
 }
