@@ -289,7 +289,7 @@ async function createdAfterAll(error: unknown, item: Item & { wanted: { ensure: 
   const { wanted } = item
   if (isRef(wanted.key)) throw error
   const object = (await reconciler.observe([wanted.key])).get(wanted.key)
-  if (object?.owner !== 'us') throw error
+  if (object === undefined || (wanted.ensure === 'present' && object.owner !== 'us')) throw error
   const sink = sinkOf(wanted)
   if (!sink) return { done: 'found', object }
   const actual = (await reconciler.readSecret?.(object)) ?? secret
