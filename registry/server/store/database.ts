@@ -5,15 +5,7 @@
 import { constants } from 'node:fs'
 import { lstat, open } from 'node:fs/promises'
 import { join } from 'node:path'
-import {
-  CompiledQuery,
-  type DatabaseConnection,
-  Kysely,
-  SqliteAdapter,
-  SqliteDriver,
-  SqliteIntrospector,
-  SqliteQueryCompiler,
-} from 'kysely'
+import { Kysely, SqliteAdapter, SqliteDriver, SqliteIntrospector, SqliteQueryCompiler } from 'kysely'
 import Libsql from 'libsql'
 import { invalidInput, ToolkitError } from '../../../core/errors.js'
 import { makePrivateFolder } from '../../../core/private-file.js'
@@ -79,10 +71,23 @@ create trigger if not exists audit_is_not_edited before update on audit begin se
 create trigger if not exists audit_is_not_cut before delete on audit begin select raise(abort, 'the audit log is append-only'); end;
 `
 
-/** A writer takes the lock at once; a deferred one would fail in the middle when another process writes first. */
+/**
+ * A writer takes the lock at once; a deferred one would fail in the middle when another process writes first.
+ * Through `exec`, not a prepared statement: libsql leaves one that failed (the database was locked) in progress until it
+ * is collected, and every later commit fails with "SQL statements in progress".
+ */
 class ImmediateDriver extends SqliteDriver {
-  override async beginTransaction(connection: DatabaseConnection): Promise<void> {
-    await connection.executeQuery(CompiledQuery.raw('begin immediate'))
+  constructor(private readonly sqlite: Libsql.Database) {
+    super({ database: sqlite })
+  }
+  override async beginTransaction(): Promise<void> {
+    this.sqlite.exec('begin immediate')
+  }
+  override async commitTransaction(): Promise<void> {
+    this.sqlite.exec('commit')
+  }
+  override async rollbackTransaction(): Promise<void> {
+    this.sqlite.exec('rollback')
   }
 }
 
@@ -101,7 +106,7 @@ export async function openDatabase(folder: string): Promise<Database> {
   sqlite.exec(SCHEMA)
   return new Kysely<Tables>({
     dialect: {
-      createDriver: () => new ImmediateDriver({ database: sqlite }),
+      createDriver: () => new ImmediateDriver(sqlite),
       createAdapter: () => new SqliteAdapter(),
       createQueryCompiler: () => new SqliteQueryCompiler(),
       createIntrospector: (db) => new SqliteIntrospector(db),
