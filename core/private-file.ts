@@ -130,6 +130,10 @@ async function writeNew(path: string, text: string): Promise<void> {
   try {
     await file.writeFile(text)
     await file.sync()
+  } catch (error) {
+    // Half a file would be taken for a whole one by the next run.
+    await unlink(path).catch(() => undefined)
+    throw error
   } finally {
     await file.close()
   }
