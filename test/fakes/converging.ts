@@ -1,0 +1,88 @@
+/** Converging over a memory tenant: a yes by default, no lock to wait for, and what each test wants to change. */
+import { type ConvergeOptions, converge, type Outcome, type Plan } from '../../core/converge.js'
+import { WriteLatch } from '../../core/http.js'
+import type { Wanted } from '../../core/plan.js'
+import type { SecretSink } from '../../core/sink.js'
+import { type MemoryTenant, type MemoryTenantOptions, memoryTenant } from './memory-tenant.js'
+
+export interface Rig extends MemoryTenant {
+  readonly latch: WriteLatch
+  /** Plans that a person was shown. */
+  readonly shown: readonly Plan[]
+  converge(wanted: readonly Wanted[], options?: Partial<ConvergeOptions>): Promise<Outcome>
+}
+
+/** A tenant and what it takes to converge it. */
+export function rig(options: Partial<MemoryTenantOptions> = {}): Rig {
+  const latch = options.latch ?? new WriteLatch()
+  const tenant = memoryTenant({ ...options, latch })
+  const shown: Plan[] = []
+  return Object.defineProperties(
+    {
+      latch,
+      shown,
+      converge: (wanted: readonly Wanted[], chosen: Partial<ConvergeOptions> = {}) =>
+        converge(
+          { wanted, reconcilers: tenant.reconcilers, tenants: ['memory'] },
+          {
+            latch,
+            approve: async (plan) => {
+              shown.push(plan)
+              return true
+            },
+            lock: (_tenants, work) => work(),
+            ...chosen,
+          },
+        ),
+    },
+    Object.getOwnPropertyDescriptors(tenant),
+  ) as Rig
+}
+
+/** A group of ours. */
+export const group = (name: string, ensure: 'present' | 'exists' = 'present'): Wanted => ({
+  kind: 'group',
+  key: name,
+  ensure,
+  spec: { name },
+})
+
+/** A public client whose id is chosen. */
+export const publicClient = (
+  client_id: string,
+  redirect_uris: readonly string[] = ['http://127.0.0.1/callback'],
+): Wanted<'public-client'> => ({
+  kind: 'public-client',
+  key: client_id,
+  ensure: 'present',
+  spec: {
+    client_id,
+    client_name: client_id,
+    enabled: true,
+    redirect_uris,
+    grant_types: ['authorization_code', 'refresh_token'],
+    token_endpoint_auth_method: 'none',
+    pkce: 'S256',
+  },
+})
+
+/** A machine client; without a client id it is issued. */
+export const machineClient = (name: string, sink?: SecretSink, ids: 'chosen' | 'issued' = 'chosen'): Wanted<'machine-client'> => ({
+  kind: 'machine-client',
+  key: name,
+  ensure: 'present',
+  spec: {
+    ...(ids === 'chosen' ? { client_id: name } : {}),
+    client_name: name,
+    enabled: true,
+    grant_types: ['client_credentials'],
+    token_endpoint_auth_method: 'client_secret_basic',
+  },
+  ...(sink ? { sink } : {}),
+})
+
+/** The registry's record of a machine client, by the id that the provider issues for it. */
+export const recordOf = (name: string, groups: readonly string[] = []): Wanted<'m2m-record'> => {
+  const client_id = { from: { kind: 'machine-client', key: name }, field: 'client_id' } as const
+  return { kind: 'm2m-record', key: client_id, ensure: 'present', spec: { client_id, name, groups } }
+}
