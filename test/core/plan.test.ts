@@ -59,7 +59,7 @@ describe('diff', () => {
     )
   })
   test('a field that is not wanted (undefined) is not compared', () => {
-    expect(diff({ a: 1, b: 2 }, { a: undefined, b: 2 })).toEqual([])
+    expect(diff<{ a: number | undefined; b: number }>({ a: 1, b: 2 }, { a: undefined, b: 2 })).toEqual([])
   })
   test('absent and null are the same, and shown as null', () => {
     expect(diff<Record<string, unknown>>({}, { description: null })).toEqual([])

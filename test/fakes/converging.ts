@@ -2,6 +2,7 @@
 import { type ConvergeOptions, converge, type Outcome, type Plan } from '../../core/converge.js'
 import { WriteLatch } from '../../core/http.js'
 import type { Wanted } from '../../core/plan.js'
+import type { Kind } from '../../core/resources.js'
 import type { SecretSink } from '../../core/sink.js'
 import { type MemoryTenant, type MemoryTenantOptions, memoryTenant } from './memory-tenant.js'
 
@@ -17,27 +18,32 @@ export function rig(options: Partial<MemoryTenantOptions> = {}): Rig {
   const latch = options.latch ?? new WriteLatch()
   const tenant = memoryTenant({ ...options, latch })
   const shown: Plan[] = []
-  return Object.defineProperties(
-    {
-      latch,
-      shown,
-      converge: (wanted: readonly Wanted[], chosen: Partial<ConvergeOptions> = {}) =>
-        converge(
-          { wanted, reconcilers: tenant.reconcilers, tenants: ['memory'] },
-          {
-            latch,
-            approve: async (plan) => {
-              shown.push(plan)
-              return true
-            },
-            lock: (_tenants, work) => work(),
-            ...chosen,
-          },
-        ),
+  return {
+    ...tenant,
+    // A getter, which the spread would freeze.
+    get mostAtOnce() {
+      return tenant.mostAtOnce
     },
-    Object.getOwnPropertyDescriptors(tenant),
-  ) as Rig
+    latch,
+    shown,
+    converge: (wanted, chosen = {}) =>
+      converge(
+        { wanted, reconcilers: tenant.reconcilers, tenants: ['memory'] },
+        {
+          latch,
+          approve: async (plan) => {
+            shown.push(plan)
+            return true
+          },
+          lock: (_tenants, work) => work(),
+          ...chosen,
+        },
+      ),
+  }
 }
+
+/** Something of ours that should be there. */
+export type Present<K extends Kind> = Extract<Wanted<K>, { ensure: 'present' }>
 
 /** A group of ours. */
 export const group = (name: string, ensure: 'present' | 'exists' = 'present'): Wanted => ({
@@ -51,7 +57,7 @@ export const group = (name: string, ensure: 'present' | 'exists' = 'present'): W
 export const publicClient = (
   client_id: string,
   redirect_uris: readonly string[] = ['http://127.0.0.1/callback'],
-): Wanted<'public-client'> => ({
+): Present<'public-client'> => ({
   kind: 'public-client',
   key: client_id,
   ensure: 'present',
@@ -67,7 +73,7 @@ export const publicClient = (
 })
 
 /** A machine client; without a client id it is issued. */
-export const machineClient = (name: string, sink?: SecretSink, ids: 'chosen' | 'issued' = 'chosen'): Wanted<'machine-client'> => ({
+export const machineClient = (name: string, sink?: SecretSink, ids: 'chosen' | 'issued' = 'chosen'): Present<'machine-client'> => ({
   kind: 'machine-client',
   key: name,
   ensure: 'present',
@@ -82,7 +88,7 @@ export const machineClient = (name: string, sink?: SecretSink, ids: 'chosen' | '
 })
 
 /** The registry's record of a machine client, by the id that the provider issues for it. */
-export const recordOf = (name: string, groups: readonly string[] = []): Wanted<'m2m-record'> => {
+export const recordOf = (name: string, groups: readonly string[] = []): Present<'m2m-record'> => {
   const client_id = { from: { kind: 'machine-client', key: name }, field: 'client_id' } as const
   return { kind: 'm2m-record', key: client_id, ensure: 'present', spec: { client_id, name, groups } }
 }
