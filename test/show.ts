@@ -22,6 +22,11 @@ export const SHOWS: Readonly<Record<string, Show>> = {
     files: ['test/live/keycloak-rig.test.ts'],
     project: 'live',
   },
+  'keycloak-login': {
+    title: 'A person logs in through the IDE client that the CLI and the script make, at every redirect URI of an IDE and no other',
+    files: ['test/live/keycloak-login.test.ts'],
+    project: 'live',
+  },
 }
 
 const root = resolve(import.meta.dirname, '..')
