@@ -5,27 +5,22 @@ import { createDoor } from '../../core/http.js'
 import { SettingsReader } from '../../core/settings.js'
 import { dcrReconcilers } from '../dcr/reconcilers.js'
 import { clientCredentials, discover } from '../oauth.js'
-import type { Adapter, Connecting } from '../port.js'
+import type { Adapter } from '../port.js'
 import { groups } from './reconcilers/group.js'
 
-const LOOPBACK = ['127.0.0.1', 'localhost', '[::1]']
-
 export const embedded: Adapter = {
-  async connect(connecting) {
-    const { issuer, initialAccessToken, adminToken } = configuration(connecting)
-    const { home, profile, latch, signal, onRequest } = connecting
+  async connect({ settings, profile, home, latch, signal, onRequest }) {
+    const reader = new SettingsReader(settings)
+    const issuer = reader.url('EMBEDDED_ISSUER')
+    const initialAccessToken = reader.secret('EMBEDDED_INITIAL_ACCESS_TOKEN')
+    const adminToken = reader.secret('EMBEDDED_ADMIN_TOKEN')
+    reader.check('the embedded identity provider')
     const door = createDoor({
       origins: [new URL(issuer).origin],
       latch,
       ...(signal ? { signal } : {}),
       ...(onRequest ? { onRequest } : {}),
     })
-    try {
-      await discover(issuer, door)
-    } catch (error) {
-      await door.close()
-      throw error
-    }
     const registrationsFolder = join(home, 'registrations')
     return {
       idp: 'embedded',
@@ -41,30 +36,17 @@ export const embedded: Adapter = {
     }
   },
   async mint({ identity_name, fields, client_id, client_secret, scope }, doorTo) {
-    const issuer = fields['issuer']
-    if (issuer === undefined || !isUsable(issuer))
-      throw invalidInput('the identity', [{ path: `${identity_name}.issuer`, expected: USABLE }])
+    const { issuer } = fields
+    if (issuer === undefined || !URL.canParse(issuer))
+      throw invalidInput('the identity', [{ path: identity_name, expected: 'issuer, a URL' }])
     const door = doorTo(new URL(issuer).origin)
-    const request = { door, authorizationServer: await discover(issuer, door), ...(scope === undefined ? {} : { scope }) }
-    return { issuer, token: await clientCredentials(request, { client_id, client_secret }) }
+    const authorizationServer = await discover(issuer, door)
+    return {
+      issuer,
+      token: await clientCredentials(
+        { door, authorizationServer, ...(scope === undefined ? {} : { scope }) },
+        { client_id, client_secret },
+      ),
+    }
   },
-}
-
-const USABLE = 'an issuer such as http://127.0.0.1:8888; https off this machine'
-
-/** Tokens and secrets travel in the open over plain http, which is bearable on loopback only. */
-function isUsable(issuer: string): boolean {
-  if (!URL.canParse(issuer)) return false
-  const { protocol, hostname } = new URL(issuer)
-  return protocol === 'https:' || (protocol === 'http:' && LOOPBACK.includes(hostname))
-}
-
-function configuration({ settings }: Connecting) {
-  const reader = new SettingsReader(settings)
-  const issuer = reader.url('EMBEDDED_ISSUER')
-  const initialAccessToken = reader.secret('EMBEDDED_INITIAL_ACCESS_TOKEN')
-  const adminToken = reader.secret('EMBEDDED_ADMIN_TOKEN')
-  reader.check('the embedded identity provider')
-  if (!isUsable(issuer)) throw invalidInput('the configuration', [{ path: 'EMBEDDED_ISSUER', expected: USABLE }])
-  return { issuer, initialAccessToken, adminToken }
 }
