@@ -1,5 +1,5 @@
 /** Shell completions, made from the catalogue. */
-import { type Command, Argument } from 'commander'
+import { Argument, type Command } from 'commander'
 import { CATALOG } from '../toolkit/catalog.js'
 
 const SHELLS = ['bash', 'zsh', 'fish'] as const
@@ -23,9 +23,16 @@ export function completionScript(shell: (typeof SHELLS)[number]): string {
   const firsts = [...groups.keys()].join(' ')
   if (shell === 'fish') {
     const top = `complete -c mcp-idp -f -n __fish_use_subcommand -a '${firsts}'`
-    return [top, ...[...groups].filter(([, below]) => below.length > 0).map(([first, below]) => `complete -c mcp-idp -f -n '__fish_seen_subcommand_from ${first}' -a '${below.join(' ')}'`)].join('\n')
+    return [
+      top,
+      ...[...groups]
+        .filter(([, below]) => below.length > 0)
+        .map(([first, below]) => `complete -c mcp-idp -f -n '__fish_seen_subcommand_from ${first}' -a '${below.join(' ')}'`),
+    ].join('\n')
   }
-  const cases = [...groups].filter(([, below]) => below.length > 0).map(([first, below]) => `    ${first}) COMPREPLY=($(compgen -W "${below.join(' ')}" -- "$word")) ;;`)
+  const cases = [...groups]
+    .filter(([, below]) => below.length > 0)
+    .map(([first, below]) => `    ${first}) COMPREPLY=($(compgen -W "${below.join(' ')}" -- "$word")) ;;`)
   const bash = [
     '_mcp_idp() {',
     '  local word="${COMP_WORDS[COMP_CWORD]}"',

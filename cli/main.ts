@@ -3,9 +3,9 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError, Option } from 'commander'
 import { CATALOG, type CatalogRow } from '../toolkit/catalog.js'
-import { addStart } from './start-command.js'
-import { addMcp } from './mcp-command.js'
 import { addCompletion } from './completions.js'
+import { addMcp } from './mcp-command.js'
+import { addStart } from './start-command.js'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
 
@@ -22,7 +22,10 @@ export function createProgram(): Command {
     .addOption(new Option('--env-file <path>', 'read environment variables from a file first'))
     .exitOverride()
     .showHelpAfterError('(add --help for the options and examples)')
-    .addHelpText('after', '\nExamples:\n  mcp-idp start --once\n  mcp-idp setup ide-client --idp keycloak --plan\n  mcp-idp m2m list --json')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  mcp-idp start --once\n  mcp-idp setup ide-client --idp keycloak --plan\n  mcp-idp m2m list --json',
+    )
   addStart(program)
   addMcp(program, version)
   addCompletion(program)
@@ -34,7 +37,10 @@ function commandOf(program: Command, { command, title }: CatalogRow): Command {
   return command.reduce<Command>((parent, word, index) => {
     const existing = parent.commands.find((one) => one.name() === word)
     if (existing) return existing
-    return parent.command(word).description(index === command.length - 1 ? title : `${word} …`).exitOverride()
+    return parent
+      .command(word)
+      .description(index === command.length - 1 ? title : `${word} …`)
+      .exitOverride()
   }, program)
 }
 

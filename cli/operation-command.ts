@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { quotePosix } from '../ide/quote.js'
 import type { CatalogRow } from '../toolkit/catalog.js'
-import { type Flag, commandLine, flagsOf, flagValue } from '../toolkit/command-line.js'
+import { commandLine, type Flag, flagsOf, flagValue } from '../toolkit/command-line.js'
 import { type Globals, runOperation } from './run.js'
 
 export async function attachOperation(command: Command, row: CatalogRow, done: (exit: number) => void): Promise<void> {
@@ -17,7 +17,8 @@ export async function attachOperation(command: Command, row: CatalogRow, done: (
     if (flag.form === 'switch') command.option(usage(flag), help(flag))
     else command.option(usage(flag), help(flag), collect)
   }
-  if (operation.changes) command.option('--plan', 'show what would change, change nothing').option('--yes', 'agree to the plan without being asked')
+  if (operation.changes)
+    command.option('--plan', 'show what would change, change nothing').option('--yes', 'agree to the plan without being asked')
   const examples = operation.examples.map((input) => `  ${quotePosix(commandLine(row.command, operation, input))}`)
   command.addHelpText('after', `\nExamples:\n${examples.join('\n')}`)
   command.action(async (...given: unknown[]) => {

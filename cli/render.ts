@@ -30,7 +30,13 @@ function receiptLines(receipts: unknown): string[] {
 
 function manualLines(steps: unknown): string[] {
   if (!Array.isArray(steps) || steps.length === 0) return []
-  return ['by hand:', ...steps.flatMap(({ title, steps: lines }: { title: string; steps: string[] }, index) => [`  ${index + 1}. ${title}`, ...lines.map((line) => `     ${line}`)])]
+  return [
+    'by hand:',
+    ...steps.flatMap(({ title, steps: lines }: { title: string; steps: string[] }, index) => [
+      `  ${index + 1}. ${title}`,
+      ...lines.map((line) => `     ${line}`),
+    ]),
+  ]
 }
 
 function fieldLines(fields: Result): string[] {

@@ -1,13 +1,13 @@
 /** Runs one operation for a person or a script: plan shown, yes asked for, result rendered, failure told with its exit status. */
 import { loadEnvFile } from 'node:process'
 import { type Plan, renderPlan } from '../core/converge.js'
-import { ERRORS, EXIT_INTERRUPTED, ToolkitError, invalidInput, isToolkitError } from '../core/errors.js'
+import { ERRORS, EXIT_INTERRUPTED, invalidInput, isToolkitError, ToolkitError } from '../core/errors.js'
 import type { Operation } from '../core/operation.js'
 import { masked } from '../core/secret.js'
 import { quotePosix } from '../ide/quote.js'
 import type { CatalogRow } from '../toolkit/catalog.js'
 import { commandLine } from '../toolkit/command-line.js'
-import { type ToolkitContext, createContext } from '../toolkit/context.js'
+import { createContext, type ToolkitContext } from '../toolkit/context.js'
 import { homeFolder, readProfile, settingSource } from '../toolkit/home.js'
 import { renderResult } from './render.js'
 
@@ -20,7 +20,12 @@ export interface Globals {
   readonly yes?: boolean
 }
 
-export async function runOperation(row: CatalogRow, operation: Operation<ToolkitContext>, input: Record<string, unknown>, globals: Globals): Promise<number> {
+export async function runOperation(
+  row: CatalogRow,
+  operation: Operation<ToolkitContext>,
+  input: Record<string, unknown>,
+  globals: Globals,
+): Promise<number> {
   const stop = stopAtInterrupt()
   let context: ToolkitContext | undefined
   try {
@@ -96,7 +101,12 @@ async function approve(plan: Plan, { yes, json }: Globals, again: () => string):
   if (yes) return true
   if (!process.stdin.isTTY || !process.stderr.isTTY) {
     const command = again()
-    throw new ToolkitError('declined', 'nobody is here to say yes; nothing was changed', { command, plan: lines }, `look at the plan, then run: ${command}`)
+    throw new ToolkitError(
+      'declined',
+      'nobody is here to say yes; nothing was changed',
+      { command, plan: lines },
+      `look at the plan, then run: ${command}`,
+    )
   }
   const { confirm, isCancel } = await import('@clack/prompts')
   const answer = await confirm({ message: 'Do this?', initialValue: false, output: process.stderr })

@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import { EXIT_INTERRUPTED } from '../core/errors.js'
 import type { JournalEntry } from '../core/http.js'
 import { quotePosix } from '../ide/quote.js'
-import { type ToolkitContext, createContext } from '../toolkit/context.js'
+import { createContext, type ToolkitContext } from '../toolkit/context.js'
 import { homeFolder, readProfile, settingSource } from '../toolkit/home.js'
-import { type Tell, runMainJob, showPlan } from './main-job.js'
+import { runMainJob, showPlan, type Tell } from './main-job.js'
 import { type Globals, print, reportFailure, say, stopAtInterrupt } from './run.js'
-import { DEMO, type World, startWorld } from './world.js'
+import { DEMO, startWorld, type World } from './world.js'
 
 export interface StartOptions extends Globals {
   readonly once?: boolean
@@ -24,7 +24,14 @@ export async function start(options: StartOptions): Promise<number> {
   let world: World | undefined
   let context: ToolkitContext | undefined
   try {
-    world = await startWorld({ home, port: options.port, issuerPort: options.issuerPort, env: process.env, log: log.served, onUp: (part, url) => announce(tell, part, url) })
+    world = await startWorld({
+      home,
+      port: options.port,
+      issuerPort: options.issuerPort,
+      env: process.env,
+      log: log.served,
+      onUp: (part, url) => announce(tell, part, url),
+    })
     const profile = await readProfile(home)
     // The servers just started are the ones set up here, whatever the environment names.
     const settings = await settingSource(home, profile, {})

@@ -1,6 +1,6 @@
 /** The three servers of `start` in one process: identity provider, registry, demo MCP server; their state lies in the home. */
 import { join, relative } from 'node:path'
-import { type Problem, invalidInput } from '../core/errors.js'
+import { invalidInput, type Problem } from '../core/errors.js'
 import { makePrivateFolder, savePrivateFile, secretFile } from '../core/private-file.js'
 import { startEmbeddedProvider } from '../idp/embedded/server.js'
 import { demoServer } from '../mcp-server/demo.js'
@@ -70,7 +70,9 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       folder: join(home, 'registry'),
       port: ports.registry,
       issuers,
-      seed: { m2m_client: { client_id: provider.machine.client_id, name: DEMO.gateway, issuer: provider.issuer, groups: ['registry-admins'] } },
+      seed: {
+        m2m_client: { client_id: provider.machine.client_id, name: DEMO.gateway, issuer: provider.issuer, groups: ['registry-admins'] },
+      },
       onRequest: (entry) => log({ server: 'registry', ...entry }),
       mount: (app, { url, authenticate }) =>
         demoServer({
@@ -113,7 +115,8 @@ function choosePorts({ port, issuerPort }: WorldOptions, { settings }: Profile):
   const typed = (flag: string, text: string | undefined, saved: string | undefined, fallback: number) => {
     const before = saved !== undefined && URL.canParse(saved) ? Number(new URL(saved).port) : 0
     if (text === undefined) return before || fallback
-    if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) problems.push({ path: flag, expected: 'a port, 0 to 65535', found: text.slice(0, 20) })
+    if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535)
+      problems.push({ path: flag, expected: 'a port, 0 to 65535', found: text.slice(0, 20) })
     return Number(text)
   }
   const registry = typed('--port', port, settings['REGISTRY_URL'], DEFAULT_PORTS.registry)

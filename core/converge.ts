@@ -3,24 +3,24 @@
  * a run that was cut off anywhere is mended by running again.
  */
 import { randomBytes } from 'node:crypto'
-import { ToolkitError, isToolkitError } from './errors.js'
+import { isToolkitError, ToolkitError } from './errors.js'
 import type { WriteLatch } from './http.js'
 import {
   type Change,
   type Created,
+  changeFor,
   type FieldChange,
+  fingerprint,
+  inOrder,
+  keyText,
   type ManualStep,
   type Observed,
   type Reconciler,
   type Reconcilers,
-  type Wanted,
-  changeFor,
-  fingerprint,
-  inOrder,
-  keyText,
   renderChange,
+  type Wanted,
 } from './plan.js'
-import { type Kind, ORDER, type Ref, isRef } from './resources.js'
+import { isRef, type Kind, ORDER, type Ref } from './resources.js'
 import { Secret } from './secret.js'
 import type { Receipt, SecretSink } from './sink.js'
 
@@ -86,7 +86,12 @@ export async function converge(target: Target, options: ConvergeOptions): Promis
     const after = await observe(target)
     if (after.changes.length > 0) {
       const remaining = after.changes.flatMap(renderChange)
-      throw new ToolkitError('not_converged', ['after the change this still differs:', ...remaining].join('\n'), { remaining }, 'run it again')
+      throw new ToolkitError(
+        'not_converged',
+        ['after the change this still differs:', ...remaining].join('\n'),
+        { remaining },
+        'run it again',
+      )
     }
     return { ...plan, applied: true, receipts, objects: after.objects }
   })
@@ -121,9 +126,15 @@ interface World {
 async function observe(target: Target): Promise<World> {
   const objects = new Map<string, Observed>()
   const refers = (wanted: Wanted) => isRef(wanted.key)
-  await observeInto(objects, target, target.wanted.filter((wanted) => !refers(wanted)))
+  await observeInto(
+    objects,
+    target,
+    target.wanted.filter((wanted) => !refers(wanted)),
+  )
   await observeInto(objects, target, target.wanted.filter(refers))
-  const items = await Promise.all(target.wanted.map((wanted) => compare(resolved(wanted, objects), objectKey(wanted.kind, wanted.key), objects)))
+  const items = await Promise.all(
+    target.wanted.map((wanted) => compare(resolved(wanted, objects), objectKey(wanted.kind, wanted.key), objects)),
+  )
   const changes = items.flatMap(({ change, saveSecret, wanted }) => [
     ...(change ? [change] : []),
     ...(saveSecret ? [secretChange(wanted)] : []),
@@ -222,7 +233,9 @@ function refuseMovedWorld(plan: Plan, fresh: World): void {
 async function apply(target: Target, world: World, options: ConvergeOptions): Promise<Receipt[]> {
   const receipts: Receipt[] = []
   const objects = new Map(world.objects)
-  const work = inOrder(world.items.flatMap((item) => (item.change || item.saveSecret ? [{ item, ...(item.change ?? secretChange(item.wanted)) }] : [])))
+  const work = inOrder(
+    world.items.flatMap((item) => (item.change || item.saveSecret ? [{ item, ...(item.change ?? secretChange(item.wanted)) }] : [])),
+  )
   const batches = ORDER.map((kind) => work.filter((one) => one.kind === kind && one.action !== 'remove'))
   const removals = [...ORDER].reverse().map((kind) => work.filter((one) => one.kind === kind && one.action === 'remove'))
   for (const batch of [...batches, ...removals]) {
@@ -284,7 +297,12 @@ async function chosenSecret({ saved }: Item, sink: SecretSink): Promise<Secret> 
 }
 
 /** The answer was lost or somebody was faster: look, do not repeat. */
-async function createdAfterAll(error: unknown, item: Item & { wanted: { ensure: 'present' | 'exists' } }, reconciler: Reconciler<Kind>, secret?: Secret): Promise<Step> {
+async function createdAfterAll(
+  error: unknown,
+  item: Item & { wanted: { ensure: 'present' | 'exists' } },
+  reconciler: Reconciler<Kind>,
+  secret?: Secret,
+): Promise<Step> {
   if (!isToolkitError(error, 'conflict') && !isToolkitError(error, 'unavailable')) throw error
   const { wanted } = item
   if (isRef(wanted.key)) throw error
@@ -315,7 +333,11 @@ function clientIdOf({ spec }: Observed): string {
 function reconcilerFor(reconcilers: Reconcilers, kind: Kind): Reconciler<Kind> {
   const reconciler = reconcilers[kind]
   if (reconciler) return reconciler as unknown as Reconciler<Kind>
-  throw new ToolkitError('unsupported', `${kind} cannot be managed here`, { system: 'identity provider', capability: kind, why: 'no reconciler' })
+  throw new ToolkitError('unsupported', `${kind} cannot be managed here`, {
+    system: 'identity provider',
+    capability: kind,
+    why: 'no reconciler',
+  })
 }
 
 /** Runs `work` over the items, a few at once; the first failure stops new ones and is thrown after the running ones ended. */

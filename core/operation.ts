@@ -1,7 +1,7 @@
 /** What the toolkit can do, written once. Surfaces (CLI, MCP, library) only translate. */
 import { z } from 'zod'
 import type { Outcome, Target } from './converge.js'
-import { type Problem, invalidInput } from './errors.js'
+import { invalidInput, type Problem } from './errors.js'
 import type { SettingSource } from './settings.js'
 
 /** Safety classes and the MCP annotations they imply (MCP 2025-11-25, ToolAnnotations). */

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { lstat, mkdir, open, rename, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { ToolkitError, invalidInput } from './errors.js'
+import { invalidInput, ToolkitError } from './errors.js'
 import { Secret } from './secret.js'
 import type { Receipt, SecretSink } from './sink.js'
 
@@ -85,7 +85,8 @@ export type IdentityFacts = { readonly identity_name: string; readonly auth_prov
 /** A sink whose file is a whole entry of an identities file, so that `credentials generate` reads it as it is. */
 export function secretFile(path: string, facts: IdentityFacts): SecretSink {
   const pending = `${path}.pending`
-  const entry = (secret: Secret, client_id: string) => `${JSON.stringify({ ...facts, client_id, client_secret: secret.reveal() }, null, 2)}\n`
+  const entry = (secret: Secret, client_id: string) =>
+    `${JSON.stringify({ ...facts, client_id, client_secret: secret.reveal() }, null, 2)}\n`
   return {
     place: path,
     async read() {
@@ -101,7 +102,12 @@ export function secretFile(path: string, facts: IdentityFacts): SecretSink {
     },
     async savePending(secret) {
       if (await createPrivateFile(pending, entry(secret, ''))) return
-      throw new ToolkitError('conflict', `${pending} exists: another run may be creating this client`, { kind: 'file', key: pending }, 'run again')
+      throw new ToolkitError(
+        'conflict',
+        `${pending} exists: another run may be creating this client`,
+        { kind: 'file', key: pending },
+        'run again',
+      )
     },
     async save(secret, client_id) {
       const receipt = await savePrivateFile(path, entry(secret, client_id))
@@ -121,7 +127,11 @@ function entryOf(text: string, path: string): { client_id: string; client_secret
   }
   const { client_id, client_secret } = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>
   if (typeof client_id === 'string' && typeof client_secret === 'string' && client_secret !== '') return { client_id, client_secret }
-  throw invalidInput('the secret file', [{ path, expected: 'one identity with client_id and client_secret, as this tool writes it' }], 'name another --secret-file')
+  throw invalidInput(
+    'the secret file',
+    [{ path, expected: 'one identity with client_id and client_secret, as this tool writes it' }],
+    'name another --secret-file',
+  )
 }
 
 async function writeNew(path: string, text: string): Promise<void> {

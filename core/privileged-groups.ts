@@ -20,7 +20,8 @@ export function refuseUnaskedPrivilege({ groups = [], allow_privileged }: Granti
   if (allow_privileged) return
   const problems = new Problems()
   for (const [index, group] of groups.entries()) {
-    if (ADMIN_GROUPS.includes(group)) problems.add(`groups[${index}]`, 'a group that confers administration needs --allow-privileged', group)
+    if (ADMIN_GROUPS.includes(group))
+      problems.add(`groups[${index}]`, 'a group that confers administration needs --allow-privileged', group)
   }
   problems.throwIfAny('the input')
 }

@@ -2,7 +2,7 @@
  * Settings by table: where each may come from, whether it is secret, what it means. A reader gets typed values or one
  * error that names everything missing. An empty variable counts as unset.
  */
-import { type Problem, ToolkitError, invalidInput } from './errors.js'
+import { invalidInput, type Problem, ToolkitError } from './errors.js'
 import { Secret } from './secret.js'
 
 export interface Setting {

@@ -2,7 +2,7 @@
 import { readdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { z } from 'zod'
-import { type Problem, ToolkitError, invalidInput } from '../core/errors.js'
+import { invalidInput, type Problem, ToolkitError } from '../core/errors.js'
 import { problemsOf } from '../core/operation.js'
 import { readSmallFile } from '../core/private-file.js'
 import { Secret } from '../core/secret.js'
@@ -22,15 +22,26 @@ const entry = z
 /** @throws ToolkitError not_found, invalid_input with every problem of the file */
 export async function readIdentities(path: string): Promise<Identity[]> {
   const text = await readSmallFile(path)
-  if (text === undefined) throw new ToolkitError('not_found', `there is no identities file ${path}`, { kind: 'file', key: path }, 'run mcp-idp setup m2m-app first')
+  if (text === undefined)
+    throw new ToolkitError(
+      'not_found',
+      `there is no identities file ${path}`,
+      { kind: 'file', key: path },
+      'run mcp-idp setup m2m-app first',
+    )
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch {
     throw invalidInput('the identities file', [{ path, expected: 'JSON: an identity, or an array of them' }])
   }
-  const rows = (Array.isArray(value) ? value : [value]).map((row, index) => ({ row: entry.safeParse(row), place: `${basename(path)}[${index}]` }))
-  const problems = rows.flatMap(({ row, place }) => (row.success ? [] : problemsOf(row.error).map((one) => ({ ...one, path: `${place}.${one.path}` }))))
+  const rows = (Array.isArray(value) ? value : [value]).map((row, index) => ({
+    row: entry.safeParse(row),
+    place: `${basename(path)}[${index}]`,
+  }))
+  const problems = rows.flatMap(({ row, place }) =>
+    row.success ? [] : problemsOf(row.error).map((one) => ({ ...one, path: `${place}.${one.path}` })),
+  )
   if (problems.length > 0) throw invalidInput('the identities file', problems)
   return rows.flatMap(({ row }) => (row.success ? [identityOf(row.data)] : []))
 }
@@ -55,5 +66,12 @@ export function refuseClashes(identities: readonly Identity[]): void {
 }
 
 function identityOf({ identity_name, auth_provider, client_id, client_secret, scope, ...fields }: z.infer<typeof entry>): Identity {
-  return { identity_name, auth_provider, client_id, client_secret: new Secret(client_secret), ...(scope === undefined ? {} : { scope }), fields }
+  return {
+    identity_name,
+    auth_provider,
+    client_id,
+    client_secret: new Secret(client_secret),
+    ...(scope === undefined ? {} : { scope }),
+    fields,
+  }
 }

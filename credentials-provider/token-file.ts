@@ -4,14 +4,18 @@ import { z } from 'zod'
 import { readSmallFile, savePrivateFile } from '../core/private-file.js'
 import { Secret } from '../core/secret.js'
 import type { Receipt } from '../core/sink.js'
-import type { AccessToken } from '../idp/oauth.js'
 import type { Identity } from '../idp/index.js'
+import type { AccessToken } from '../idp/oauth.js'
 
 /** A token is used until this long before its end, seconds. */
 export const SPARE_SECONDS = 60
 
 /** `expires_at` is ISO 8601 or seconds since the epoch: both are in use. */
-const tokenFile = z.looseObject({ access_token: z.string().min(1), expires_at: z.union([z.string(), z.number()]), client_id: z.string().optional() })
+const tokenFile = z.looseObject({
+  access_token: z.string().min(1),
+  expires_at: z.union([z.string(), z.number()]),
+  client_id: z.string().optional(),
+})
 
 export interface SavedToken {
   readonly token: Secret
@@ -57,7 +61,13 @@ export async function saveToken(path: string, identity: Identity, issuer: string
     issuer,
     client_id: identity.client_id,
     ...(token.scope === undefined ? {} : { scope: token.scope }),
-    ...(identity.auth_provider === 'keycloak' ? { agent_name: identity.identity_name, keycloak_url: identity.fields['keycloak_url'], keycloak_realm: identity.fields['keycloak_realm'] } : {}),
+    ...(identity.auth_provider === 'keycloak'
+      ? {
+          agent_name: identity.identity_name,
+          keycloak_url: identity.fields['keycloak_url'],
+          keycloak_realm: identity.fields['keycloak_realm'],
+        }
+      : {}),
   }
   const receipt = await savePrivateFile(path, `${JSON.stringify(content, null, 2)}\n`)
   return { ...receipt, expires_at }

@@ -3,7 +3,7 @@
  * Run it while `npm start` is up:  MCP_IDP_HOME=.mcp-idp npx tsx examples/onboard-agents.ts
  */
 import { join } from 'node:path'
-import { IDPS, type Wanted, openToolkit, recipes, renderPlan, secretFile } from '../toolkit/index.js'
+import { IDPS, openToolkit, recipes, renderPlan, secretFile, type Wanted } from '../toolkit/index.js'
 
 const AGENTS = ['billing-agent', 'search-agent']
 const groups = ['demo-readers']

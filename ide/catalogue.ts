@@ -1,68 +1,85 @@
 /**
- * What each MCP client needs, one row a client: how its configuration is written, how it takes a client id that was
- * registered beforehand, which redirect URIs it really sends. Measured against the versions named.
+ * What each MCP client needs, one row a client: what it reads, how it takes a client id, where it listens for the
+ * login's answer. Data only; `redirects.ts` and `render.ts` act on it. Measured or read as `tested` says.
  */
 
-/** A redirect URI on loopback: the listener's host and path, and the port where the client cannot change it. */
-export interface Loopback {
-  readonly host: 'localhost' | '127.0.0.1'
-  readonly path: string
-  readonly fixed_port?: number
-}
-
-export interface ClientRow {
-  readonly title: string
-  /** What a person is given: a command to run, or a file to write. */
-  readonly reads: 'command' | 'file'
-  readonly tested: string
-  readonly loopback: readonly Loopback[]
-  /** True where each server has a path of its own below the loopback path (Codex). */
-  readonly callback_id: boolean
-  /** Whether the port of the loopback listener can be pinned. */
-  readonly pins_port: boolean
-  /** Redirect URIs of a scheme of its own (RFC 8252 section 7.1). */
-  readonly private_scheme: readonly string[]
-  /** Redirect URIs on the vendor's own servers; registered only when asked for. */
-  readonly hosted: readonly string[]
-  readonly notes: readonly string[]
-}
-
+/** MCP clients with a row, in the order in which they are shown. */
 export const MCP_CLIENTS = ['claude-code', 'codex', 'cursor'] as const
 export type McpClient = (typeof MCP_CLIENTS)[number]
 
-export const CATALOGUE = {
+/** One redirect URI that a client sends, or several when it has one for each server (RFC 8252 section 7). */
+export type RedirectForm =
+  | {
+      readonly kind: 'loopback'
+      readonly host: 'localhost' | '127.0.0.1'
+      /** `{id}` stands for the id that Codex makes of the server URL. */
+      readonly path: '/callback' | '/callback/{id}'
+      /** `pinned`: the port given at set-up; a number: this one always. */
+      readonly port: 'pinned' | number
+    }
+  | { readonly kind: 'private_scheme'; readonly uri: string }
+  /** The vendor's own page, which passes the authorization code on. */
+  | { readonly kind: 'hosted'; readonly uri: string; readonly used_by: string }
+
+export interface ClientRow {
+  readonly title: string
+  /** What a person uses: a command to run, or a file to write; `file` is where the setting ends up in both cases. */
+  readonly reads: { readonly kind: 'command' | 'file'; readonly file: string }
+  /** Versions, and how far the check went. */
+  readonly tested: string
+  /** How a client id that was made beforehand is given. */
+  readonly static_client_id: string
+  readonly redirects: readonly RedirectForm[]
+  /** How the callback port is pinned; null when it cannot be. */
+  readonly pin: string | null
+  /** What the name of a server may hold. */
+  readonly entry_name: string
+  /** How a variable of the environment is written in its configuration; null when only whole fields name one. */
+  readonly variable: '${NAME}' | '${env:NAME}' | null
+  /** What happens to an entry of the same name. */
+  readonly re_adding: string
+}
+
+export const CLIENTS = {
   'claude-code': {
     title: 'Claude Code',
-    reads: 'command',
-    tested: '2.1.329',
-    loopback: [{ host: 'localhost', path: '/callback' }],
-    callback_id: false,
-    pins_port: true,
-    private_scheme: [],
-    hosted: [],
-    notes: ['A name that is taken is refused: run `claude mcp remove` with the name first.'],
+    reads: { kind: 'command', file: '~/.claude.json' },
+    tested: '2.1.329, login completed',
+    static_client_id: '--client-id, 2.1.30 and later',
+    redirects: [{ kind: 'loopback', host: 'localhost', path: '/callback', port: 'pinned' }],
+    pin: '--callback-port',
+    entry_name: 'letters, digits, - and _',
+    variable: '${NAME}',
+    re_adding: 'is an error',
   },
   codex: {
     title: 'Codex',
-    reads: 'file',
-    tested: '0.169.0',
-    // With the issuer in the authorization response (RFC 9207) it sends the plain path, without it the one with an id.
-    loopback: [{ host: '127.0.0.1', path: '/callback' }],
-    callback_id: true,
-    pins_port: true,
-    private_scheme: [],
-    hosted: [],
-    notes: ['`codex mcp add` replaces an entry of the same name without a word.'],
+    reads: { kind: 'file', file: '~/.codex/config.toml' },
+    tested: '0.169, login completed',
+    static_client_id: 'oauth.client_id, 0.131 and later; --oauth-client-id, 0.134 and later',
+    // Which of the two comes is decided by the version and by the server's metadata (RFC 9207), so both are registered.
+    redirects: [
+      { kind: 'loopback', host: '127.0.0.1', path: '/callback', port: 'pinned' },
+      { kind: 'loopback', host: '127.0.0.1', path: '/callback/{id}', port: 'pinned' },
+    ],
+    pin: 'oauth.callback_port, 0.148 and later; -c mcp_oauth_callback_port=PORT for one command',
+    entry_name: 'letters, digits, - _ : @ / and .',
+    variable: null,
+    re_adding: 'overwrites without a word',
   },
   cursor: {
     title: 'Cursor',
-    reads: 'file',
-    tested: 'documented for 3.14',
-    loopback: [{ host: 'localhost', path: '/callback', fixed_port: 8787 }],
-    callback_id: false,
-    pins_port: false,
-    private_scheme: ['cursor://anysphere.cursor-mcp/oauth/callback'],
-    hosted: ['https://www.cursor.com/agents/mcp/oauth/callback'],
-    notes: [],
+    reads: { kind: 'file', file: '~/.cursor/mcp.json' },
+    tested: "3.14 and later, by the vendor's documentation",
+    static_client_id: 'auth.CLIENT_ID',
+    redirects: [
+      { kind: 'loopback', host: 'localhost', path: '/callback', port: 8787 },
+      { kind: 'private_scheme', uri: 'cursor://anysphere.cursor-mcp/oauth/callback' },
+      { kind: 'hosted', uri: 'https://www.cursor.com/agents/mcp/oauth/callback', used_by: 'web agents' },
+    ],
+    pin: null,
+    entry_name: 'any JSON text',
+    variable: '${env:NAME}',
+    re_adding: 'replaces it: names are keys of the file',
   },
-} as const satisfies Record<McpClient, ClientRow>
+} as const satisfies { readonly [C in McpClient]: ClientRow }

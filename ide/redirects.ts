@@ -1,59 +1,95 @@
-/** Which redirect URIs to register, computed exactly: pure functions of clients, servers and the provider's port rule. */
-import { createHash } from 'node:crypto'
-import { Problems } from '../core/errors.js'
-import { CATALOGUE, type ClientRow, type Loopback, type McpClient } from './catalogue.js'
+/** Which redirect URIs a client of the identity provider needs, so that the chosen MCP clients can log in. Pure. */
+import { type Problem, invalidInput } from '../core/errors.js'
+import { httpUrl, port } from '../core/vocabulary.js'
+import { CLIENTS, type ClientRow, MCP_CLIENTS, type McpClient, type RedirectForm } from './catalogue.js'
+import { codexCallbackId } from './codex-callback.js'
 
-export interface RedirectRequest {
+export { codexCallbackId, isCodexCallback } from './codex-callback.js'
+
+export interface RedirectOptions {
   readonly clients: readonly McpClient[]
-  /** URLs of the MCP servers that people connect to. */
+  /** URLs of the MCP servers, spelled as the clients are given them; Codex has a redirect URI for each. */
   readonly serverUrls: readonly string[]
-  /** Port that the clients pin, where they can. */
+  /** The port that the MCP clients pin. */
   readonly callbackPort?: number
-  /** `ignored`: a loopback URI is registered without a port and matches any (RFC 8252 section 7.3). */
+  /** What the provider makes of a loopback port; `ignored` wants URIs without one (RFC 8252 section 7.3). */
   readonly loopback_port: 'ignored' | 'exact'
-  /** Also the redirect URIs on vendors' servers. */
+  /** Also the URIs on the vendors' own hosts. */
   readonly hosted?: boolean
 }
 
 export interface Redirects {
-  /** Without duplicates, in the order of the catalogue. */
+  /** Without duplicates, in the order of the catalogue whatever the order of `clients`. */
   readonly uris: readonly string[]
+  /** What a person should know of the choice. */
   readonly notes: readonly string[]
 }
 
-/** @throws ToolkitError invalid_input when a provider matches ports exactly and no port is given */
-export function redirectUris({ clients, serverUrls, callbackPort, loopback_port, hosted = false }: RedirectRequest): Redirects {
-  const problems = new Problems()
-  const portOf = (client: McpClient, { fixed_port }: Loopback): string => {
-    if (loopback_port === 'ignored') return ''
-    const port = fixed_port ?? callbackPort
-    if (port === undefined) problems.add('callback_port', `a port, since this provider matches it exactly and ${CATALOGUE[client].title} can pin it`)
-    return `:${port}`
+/**
+ * The redirect URIs to register for these MCP clients and servers.
+ * @throws ToolkitError invalid_input with every problem: a server URL, a port, a client that needs a port and got none
+ */
+export function redirectUris(options: RedirectOptions): Redirects {
+  const { clients, serverUrls, loopback_port, hosted = false } = options
+  const rows: ClientRow[] = MCP_CLIENTS.filter((client) => clients.includes(client)).map((client) => CLIENTS[client])
+  const problems = problemsOf(options, rows)
+  if (problems.length > 0) throw invalidInput('the redirect URIs', problems)
+  const ids = [...new Set(serverUrls.map(codexCallbackId))]
+  const uris = rows.flatMap(({ redirects }) =>
+    redirects.flatMap((form) => {
+      if (form.kind === 'hosted' && !hosted) return []
+      return form.kind === 'loopback' ? loopbackUris(form, ids, portText(form, options)) : [form.uri]
+    }),
+  )
+  return { uris: [...new Set(uris)], notes: rows.flatMap((row) => notesOf(row, { ids, hosted, loopback_port })) }
+}
+
+function problemsOf({ serverUrls, callbackPort, loopback_port }: RedirectOptions, rows: readonly ClientRow[]): Problem[] {
+  const problems: Problem[] = serverUrls.flatMap((url, index) =>
+    httpUrl.safeParse(url).success
+      ? []
+      : [{ path: `server_urls[${index}]`, expected: 'an http or https URL without user name, password and fragment' }],
+  )
+  const expected = 'a port, 1 to 65535'
+  if (callbackPort !== undefined) {
+    return port.safeParse(callbackPort).success ? problems : [...problems, { path: 'callback_port', expected, found: String(callbackPort) }]
   }
-  const uris = clients.flatMap((client) => {
-    const row: ClientRow = CATALOGUE[client]
-    const loopback = row.loopback.flatMap((one) => {
-      const base = `http://${one.host}${portOf(client, one)}${one.path}`
-      return row.callback_id ? [base, ...serverUrls.map((url) => `${base}/${codexCallbackId(url)}`)] : [base]
-    })
-    return [...loopback, ...row.private_scheme, ...(hosted ? row.hosted : [])]
+  if (loopback_port === 'ignored') return problems
+  const inNeed = rows.filter(({ redirects }) => redirects.some((form) => form.kind === 'loopback' && form.port === 'pinned'))
+  const why = (title: string) => `${expected}: this identity provider compares it exactly, and ${title} listens on any unless told`
+  return [...problems, ...inNeed.map(({ title }) => ({ path: 'callback_port', expected: why(title) }))]
+}
+
+type Loopback = Extract<RedirectForm, { kind: 'loopback' }>
+
+function portText(form: Loopback, { callbackPort, loopback_port }: RedirectOptions): string {
+  return loopback_port === 'ignored' ? '' : `:${form.port === 'pinned' ? callbackPort : form.port}`
+}
+
+function loopbackUris({ host, path }: Loopback, ids: readonly string[], portPart: string): string[] {
+  const paths = path === '/callback/{id}' ? ids.map((id) => `/callback/${id}`) : [path]
+  return paths.map((one) => `http://${host}${portPart}${one}`)
+}
+
+function notesOf(
+  { title, redirects }: ClientRow,
+  { ids, hosted, loopback_port }: { ids: readonly string[]; hosted: boolean; loopback_port: 'ignored' | 'exact' },
+): string[] {
+  return redirects.flatMap((form) => {
+    if (form.kind === 'hosted') {
+      return [
+        hosted
+          ? `${form.uri} is a page of the vendor of ${title}: authorization codes pass through it`
+          : `${title}'s ${form.used_by} cannot log in: ${form.uri} is not registered unless hosted redirects are asked for`,
+      ]
+    }
+    if (form.kind === 'private_scheme') return []
+    if (form.path === '/callback/{id}' && ids.length === 0) {
+      return [`${title} has a redirect URI for each server: name the servers' URLs, or its login fails with most identity providers`]
+    }
+    if (loopback_port === 'exact' && form.port !== 'pinned') {
+      return [`${title} always listens on port ${form.port}, whatever port the others pin`]
+    }
+    return []
   })
-  problems.throwIfAny('the input')
-  const unserved = clients.filter((client) => CATALOGUE[client].callback_id && serverUrls.length === 0)
-  return {
-    uris: [...new Set(uris)],
-    notes: unserved.map((client) => `${CATALOGUE[client].title} may send a redirect URI of its own for each server: name the servers with --server-url`),
-  }
-}
-
-/** Codex's id of a server: the first 12 characters of the base64url SHA-256 of its URL without fragment (measured, 0.131 to 0.169). */
-export function codexCallbackId(serverUrl: string): string {
-  const url = new URL(serverUrl)
-  url.hash = ''
-  return createHash('sha256').update(url.href).digest('base64url').slice(0, 12)
-}
-
-/** A loopback redirect URI of the shape that Codex sends, for whichever server. */
-export function isCodexCallback(uri: string): boolean {
-  return /^http:\/\/127\.0\.0\.1(?::\d{1,5})?\/callback\/[A-Za-z0-9_-]{12}$/.test(uri)
 }

@@ -93,7 +93,11 @@ function tokenError(error: unknown, issuer: string): ToolkitError {
   if (error instanceof oauth.ResponseBodyError || error instanceof oauth.WWWAuthenticateChallengeError) {
     const code = error instanceof oauth.ResponseBodyError && TOKEN_ERROR.test(error.error) ? error.error : 'unknown_error'
     if (error.status >= 500) {
-      return new ToolkitError('unavailable', `${issuer} cannot issue tokens now (${error.status})`, { system: issuer, reason: 'server_error', status: error.status })
+      return new ToolkitError('unavailable', `${issuer} cannot issue tokens now (${error.status})`, {
+        system: issuer,
+        reason: 'server_error',
+        status: error.status,
+      })
     }
     return new ToolkitError(
       'token_refused',
@@ -102,5 +106,8 @@ function tokenError(error: unknown, issuer: string): ToolkitError {
       'check the client id, the secret or password, and that the client is enabled',
     )
   }
-  return new ToolkitError('unexpected_response', `${issuer} sent a token answer that is not one`, { system: issuer, reason: 'token_answer' })
+  return new ToolkitError('unexpected_response', `${issuer} sent a token answer that is not one`, {
+    system: issuer,
+    reason: 'token_answer',
+  })
 }

@@ -1,7 +1,8 @@
 /** The port between the rooms and one tenant of one identity provider. */
-import type { IdentityFacts } from '../core/private-file.js'
+
 import type { Door, JournalEntry, WriteLatch } from '../core/http.js'
 import type { Reconcilers } from '../core/plan.js'
+import type { IdentityFacts } from '../core/private-file.js'
 import type { SettingSource } from '../core/settings.js'
 import type { IdpName } from '../core/vocabulary.js'
 import type { Capabilities } from './capabilities.js'

@@ -17,7 +17,11 @@ export interface Asking {
 }
 
 /** The approval of one call. @throws ToolkitError declined, with the plan and the exact command line */
-export function approvalFor({ row, operation }: ListedTool, input: Readonly<Record<string, unknown>>, asking: Asking): (plan: Plan) => Promise<boolean> {
+export function approvalFor(
+  { row, operation }: ListedTool,
+  input: Readonly<Record<string, unknown>>,
+  asking: Asking,
+): (plan: Plan) => Promise<boolean> {
   return async (plan) => {
     const lines = renderPlan(plan)
     const declined = (why: string) => {
@@ -41,7 +45,9 @@ async function askPerson({ server, timeoutMs, signal }: Asking, lines: readonly 
         message: ['This would change:', ...lines].join('\n'),
         requestedSchema: {
           type: 'object',
-          properties: { apply: { type: 'boolean', title: 'Make these changes', description: 'true applies exactly this plan', default: false } },
+          properties: {
+            apply: { type: 'boolean', title: 'Make these changes', description: 'true applies exactly this plan', default: false },
+          },
           required: ['apply'],
         },
       },

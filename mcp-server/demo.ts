@@ -76,14 +76,18 @@ export function demoServer(options: DemoOptions): <E extends Env>(app: Hono<E>) 
       `scope="${scopes.join(' ')}"`,
     ].join(', ')
   const unauthorized = (error: string | undefined) =>
-    Response.json({ error: error ?? 'unauthorized', error_description: 'a token of the gateway is needed' }, { status: 401, headers: { 'www-authenticate': challenge(error) } })
+    Response.json(
+      { error: error ?? 'unauthorized', error_description: 'a token of the gateway is needed' },
+      { status: 401, headers: { 'www-authenticate': challenge(error) } },
+    )
 
   return (app) => {
     app.get(metadataPath, (c) => c.json(metadata, 200, { 'cache-control': 'max-age=300' }))
     app.use(endpoint, bodyLimit({ maxSize: MAX_BODY }))
     app.all(endpoint, async (c) => {
       const origin = c.req.header('origin')
-      if (origin !== undefined && origin !== publicUrl) return Response.json({ error: 'forbidden', error_description: 'foreign origin' }, { status: 403 })
+      if (origin !== undefined && origin !== publicUrl)
+        return Response.json({ error: 'forbidden', error_description: 'foreign origin' }, { status: 403 })
       const token = bearerOf(c.req.header('authorization'))
       if (token === undefined) return unauthorized(undefined)
       let caller: DemoCaller

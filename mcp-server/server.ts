@@ -1,11 +1,11 @@
 /** The MCP server over any transport: lists tools, calls operations, tells failures. */
 import { Server } from '@modelcontextprotocol/sdk/server/index.js'
 import { CallToolRequestSchema, type CallToolResult, ErrorCode, ListToolsRequestSchema, McpError } from '@modelcontextprotocol/sdk/types.js'
-import { ToolkitError, isToolkitError } from '../core/errors.js'
+import { isToolkitError, ToolkitError } from '../core/errors.js'
 import { catalogRow } from '../toolkit/catalog.js'
-import { type Surroundings, createContext } from '../toolkit/context.js'
+import { createContext, type Surroundings } from '../toolkit/context.js'
 import { approvalFor } from './approval.js'
-import { type ListedTool, type ToolFlags, failure, listTools, success } from './tools.js'
+import { failure, type ListedTool, listTools, success, type ToolFlags } from './tools.js'
 
 export interface ServerOptions extends ToolFlags {
   readonly version: string
@@ -23,7 +23,10 @@ const INSTRUCTIONS = [
 
 export async function createMcpServer(options: ServerOptions): Promise<Server> {
   const tools = await listTools(options)
-  const server = new Server({ name: 'mcp-gateway-idp', title: 'MCP gateway identity', version: options.version }, { capabilities: { tools: {} }, instructions: INSTRUCTIONS })
+  const server = new Server(
+    { name: 'mcp-gateway-idp', title: 'MCP gateway identity', version: options.version },
+    { capabilities: { tools: {} }, instructions: INSTRUCTIONS },
+  )
   server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: tools.map(({ tool }) => tool) }))
   server.setRequestHandler(CallToolRequestSchema, ({ params }, { signal }) => {
     const listed = tools.find(({ row }) => row.name === params.name)
@@ -31,7 +34,12 @@ export async function createMcpServer(options: ServerOptions): Promise<Server> {
     const row = catalogRow(params.name)
     if (row === undefined) throw new McpError(ErrorCode.InvalidParams, `unknown tool: ${params.name.slice(0, 64)}`)
     return failure(
-      new ToolkitError('declined', `${row.name} is not allowed here`, {}, `a person can start the server with --toolsets ${row.toolset}${row.safety === 'read' ? '' : ` --allow ${row.safety}`}`),
+      new ToolkitError(
+        'declined',
+        `${row.name} is not allowed here`,
+        {},
+        `a person can start the server with --toolsets ${row.toolset}${row.safety === 'read' ? '' : ` --allow ${row.safety}`}`,
+      ),
     )
   })
   return server

@@ -19,7 +19,8 @@ export interface StdioOptions {
 /** Serves until stdin ends. @throws ToolkitError invalid_input for unknown words in the flags */
 export async function serveStdio({ home: homeFlag, allow, toolsets, elicitationTimeout, version, env }: StdioOptions): Promise<void> {
   const seconds = Number(elicitationTimeout)
-  if (!(seconds > 0 && seconds <= 3600)) throw invalidInput('the command line', [{ path: '--elicitation-timeout', expected: 'seconds, 1 to 3600', found: elicitationTimeout }])
+  if (!(seconds > 0 && seconds <= 3600))
+    throw invalidInput('the command line', [{ path: '--elicitation-timeout', expected: 'seconds, 1 to 3600', found: elicitationTimeout }])
   const flags = toolFlags(allow, toolsets)
   globalThis.console = new Console(process.stderr, process.stderr)
   const server = await createMcpServer({

@@ -1,7 +1,7 @@
 /** Operations as MCP tools: pure data made from the catalogue. What is listed depends on flags alone. */
 import type { CallToolResult, Tool } from '@modelcontextprotocol/sdk/types.js'
 import { z } from 'zod'
-import { ToolkitError, invalidInput } from '../core/errors.js'
+import { invalidInput, ToolkitError } from '../core/errors.js'
 import { cleanText } from '../core/foreign-text.js'
 import { type Operation, SAFETY, type Safety } from '../core/operation.js'
 import { masked } from '../core/secret.js'
@@ -27,8 +27,12 @@ export function toolFlags(allow: string, toolsets: string): ToolFlags {
   const classes = listed(allow)
   const sets = listed(toolsets)
   const problems = [
-    ...classes.filter((word) => !ALLOWABLE.some((one) => one === word)).map((found) => ({ path: '--allow', expected: `of ${ALLOWABLE.join(', ')}`, found })),
-    ...sets.filter((word) => word !== 'all' && !TOOLSETS.some((one) => one === word)).map((found) => ({ path: '--toolsets', expected: `of ${TOOLSETS.join(', ')} or all`, found })),
+    ...classes
+      .filter((word) => !ALLOWABLE.some((one) => one === word))
+      .map((found) => ({ path: '--allow', expected: `of ${ALLOWABLE.join(', ')}`, found })),
+    ...sets
+      .filter((word) => word !== 'all' && !TOOLSETS.some((one) => one === word))
+      .map((found) => ({ path: '--toolsets', expected: `of ${TOOLSETS.join(', ')} or all`, found })),
   ]
   if (problems.length > 0) throw invalidInput('the command line', problems)
   return {
@@ -38,7 +42,10 @@ export function toolFlags(allow: string, toolsets: string): ToolFlags {
 }
 
 function listed(words: string): string[] {
-  return words.split(',').map((word) => word.trim()).filter((word) => word !== '')
+  return words
+    .split(',')
+    .map((word) => word.trim())
+    .filter((word) => word !== '')
 }
 
 /** The tools that these flags admit, in the order of the catalogue. */
@@ -82,7 +89,12 @@ export function success(result: Record<string, unknown>, profile: string): CallT
   const structuredContent = capped(result, '', truncated) as Record<string, unknown>
   const text = masked(JSON.stringify(structuredContent))
   if (text.length > MOST_BYTES) {
-    throw new ToolkitError('unexpected_response', `the result is larger than ${MOST_BYTES} bytes`, { system: 'result', reason: 'too_large' }, 'ask for less')
+    throw new ToolkitError(
+      'unexpected_response',
+      `the result is larger than ${MOST_BYTES} bytes`,
+      { system: 'result', reason: 'too_large' },
+      'ask for less',
+    )
   }
   return {
     content: [{ type: 'text', text }],
@@ -98,7 +110,9 @@ function capped(value: unknown, path: string, truncated: string[]): unknown {
     return value.slice(0, MOST_ITEMS).map((one) => capped(one, path, truncated))
   }
   if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, capped(inner, path === '' ? key : `${path}.${key}`, truncated)]))
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [key, capped(inner, path === '' ? key : `${path}.${key}`, truncated)]),
+  )
 }
 
 /** A failure that the caller can act on: code, message, next step. */

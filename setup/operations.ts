@@ -1,19 +1,29 @@
 /** The setup jobs as operations: state what should exist, report what a person does next. */
 import { join } from 'node:path'
 import { z } from 'zod'
-import { type Target, objectKey } from '../core/converge.js'
+import { objectKey, type Target } from '../core/converge.js'
 import { ToolkitError } from '../core/errors.js'
 import { type Context, changeOperation, outcomeFields, outcomeShape } from '../core/operation.js'
 import type { Reconcilers } from '../core/plan.js'
 import { secretFile } from '../core/private-file.js'
 import { grantsPrivilege, refuseUnaskedPrivilege } from '../core/privileged-groups.js'
 import { SettingsReader } from '../core/settings.js'
-import { type IdpName, clientId, clientName, fileSafeName, groupName, httpUrl, idpName, port } from '../core/vocabulary.js'
+import { clientId, clientName, fileSafeName, groupName, httpUrl, type IdpName, idpName, port } from '../core/vocabulary.js'
 import { MCP_CLIENTS } from '../ide/catalogue.js'
-import { redirectUris } from '../ide/redirects.js'
 import { quotePosix } from '../ide/quote.js'
+import { redirectUris } from '../ide/redirects.js'
 import { IDPS, type Tenant } from '../idp/index.js'
-import { ADVERTISED_SCOPES, IDE_CLIENT_ID, IDE_CLIENT_NAME, clientKey, ideClient, m2mRecord, machineClient, namedGroups, recordByHand } from './recipes.js'
+import {
+  ADVERTISED_SCOPES,
+  clientKey,
+  IDE_CLIENT_ID,
+  IDE_CLIENT_NAME,
+  ideClient,
+  m2mRecord,
+  machineClient,
+  namedGroups,
+  recordByHand,
+} from './recipes.js'
 
 /** How the registry's rows are written: `issuer` is presumed of records whose server shows none. */
 export interface RegistryRowOptions {
@@ -38,7 +48,11 @@ export const setupIdeClient = changeOperation({
     idp,
     name: clientName.optional().describe(`name that people see at login (default: ${IDE_CLIENT_NAME})`),
     client_id: clientId.optional().describe(`client id, where it can be chosen (default: ${IDE_CLIENT_ID})`),
-    mcp_clients: z.array(mcpClients).min(1).default([...MCP_CLIENTS]).describe('MCP clients to serve'),
+    mcp_clients: z
+      .array(mcpClients)
+      .min(1)
+      .default([...MCP_CLIENTS])
+      .describe('MCP clients to serve'),
     server_urls: z.array(httpUrl).default([]).describe('URL of an MCP server; Codex has one redirect URI for each'),
     callback_port: port.optional().describe('loopback port that the MCP clients pin'),
     hosted_redirects: z.boolean().default(false).describe('also register redirect URIs hosted by vendors'),
@@ -56,12 +70,22 @@ export const setupIdeClient = changeOperation({
   repeated: { server_urls: 'server-url' },
   examples: [
     { idp: 'keycloak' },
-    { idp: 'keycloak', mcp_clients: ['claude-code', 'codex'], server_urls: ['https://gateway.example.com/my-server/mcp'], callback_port: 33418 },
+    {
+      idp: 'keycloak',
+      mcp_clients: ['claude-code', 'codex'],
+      server_urls: ['https://gateway.example.com/my-server/mcp'],
+      callback_port: 33418,
+    },
     { idp: 'embedded', name: 'My IDE client' },
   ],
   async target(input, context: SetupContext): Promise<Target> {
     const { capabilities } = IDPS[input.idp]
-    const wanted = ideClient(capabilities, { ...ideNames(input), redirect_uris: redirectsFor(input).uris, prune: input.prune_redirects, ...audience(context) })
+    const wanted = ideClient(capabilities, {
+      ...ideNames(input),
+      redirect_uris: redirectsFor(input).uris,
+      prune: input.prune_redirects,
+      ...audience(context),
+    })
     const { reconcilers, lock } = await context.tenant(input.idp)
     return { wanted: [wanted], reconcilers, tenants: [lock] }
   },
@@ -145,7 +169,10 @@ export const setupM2mApp = changeOperation({
   },
 })
 
-function ideNames(input: { idp: IdpName; name?: string | undefined; client_id?: string | undefined }): { client_id?: string; client_name: string } {
+function ideNames(input: { idp: IdpName; name?: string | undefined; client_id?: string | undefined }): {
+  client_id?: string
+  client_name: string
+} {
   const { capabilities } = IDPS[input.idp]
   if (capabilities.client_id === 'issued') {
     if (input.client_id === undefined) return { client_name: input.name ?? IDE_CLIENT_NAME }
@@ -159,7 +186,13 @@ function ideNames(input: { idp: IdpName; name?: string | undefined; client_id?: 
   return { client_id: input.client_id ?? IDE_CLIENT_ID, client_name: input.name ?? IDE_CLIENT_NAME }
 }
 
-function redirectsFor(input: { idp: IdpName; mcp_clients: (typeof MCP_CLIENTS)[number][]; server_urls: string[]; callback_port?: number | undefined; hosted_redirects: boolean }) {
+function redirectsFor(input: {
+  idp: IdpName
+  mcp_clients: (typeof MCP_CLIENTS)[number][]
+  server_urls: string[]
+  callback_port?: number | undefined
+  hosted_redirects: boolean
+}) {
   return redirectUris({
     clients: input.mcp_clients,
     serverUrls: input.server_urls,

@@ -94,7 +94,10 @@ export function namedGroups(groups: readonly string[], create: boolean): Wanted<
 }
 
 /** The registry's record of a machine client; `enabled` is the operator's alone. */
-export function m2mRecord(capabilities: Capabilities, client: { client_name: string; groups: readonly string[]; issuer: string }): Wanted<'m2m-record'> {
+export function m2mRecord(
+  capabilities: Capabilities,
+  client: { client_name: string; groups: readonly string[]; issuer: string },
+): Wanted<'m2m-record'> {
   const client_id = clientRef(capabilities, 'machine-client', client.client_name)
   return {
     kind: 'm2m-record',

@@ -50,7 +50,9 @@ function unwrapped(schema: z.ZodType): z.ZodType {
 /** What a person would type for this input, as words; quote them for a shell before printing. */
 export function commandLine(command: readonly string[], operation: Shaped, input: Readonly<Record<string, unknown>>): string[] {
   const flags = flagsOf(operation).filter(({ field }) => input[field] !== undefined)
-  const positional = (operation.positionals ?? []).flatMap((field) => (input[field] === undefined ? [] : [[input[field]].flat().map(String).join(',')]))
+  const positional = (operation.positionals ?? []).flatMap((field) =>
+    input[field] === undefined ? [] : [[input[field]].flat().map(String).join(',')],
+  )
   const named = flags.filter((flag) => !flag.positional).flatMap((flag) => words(flag, input[flag.field]))
   return ['mcp-idp', ...command, ...positional, ...named]
 }
@@ -66,7 +68,11 @@ function words({ name, form }: Flag, value: unknown): string[] {
 export function flagValue({ form }: Flag, texts: readonly string[]): unknown {
   const [text = ''] = texts.slice(-1)
   if (form === 'repeated') return texts
-  if (form === 'list') return texts.flatMap((one) => one.split(',')).map((one) => one.trim()).filter((one) => one !== '')
+  if (form === 'list')
+    return texts
+      .flatMap((one) => one.split(','))
+      .map((one) => one.trim())
+      .filter((one) => one !== '')
   if (form === 'number') return /^-?\d+$/.test(text) ? Number(text) : text
   if (form === 'truth') return text === 'true' ? true : text === 'false' ? false : text
   return text

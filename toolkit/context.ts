@@ -1,11 +1,11 @@
 /** The composition root: what an operation may ask for, built on first use, so that a command pays only for its own vendor. */
 import { resolve } from 'node:path'
-import { type Plan, converge } from '../core/converge.js'
+import { converge, type Plan } from '../core/converge.js'
 import { ToolkitError } from '../core/errors.js'
-import { type Door, type JournalEntry, WriteLatch, createDoor } from '../core/http.js'
+import { createDoor, type Door, type JournalEntry, WriteLatch } from '../core/http.js'
 import type { Reconcilers } from '../core/plan.js'
 import type { Secret } from '../core/secret.js'
-import { SettingsReader, type SettingSource } from '../core/settings.js'
+import { type SettingSource, SettingsReader } from '../core/settings.js'
 import type { IdpName } from '../core/vocabulary.js'
 import type { CredentialsContext } from '../credentials-provider/operations.js'
 import { IDPS, type Tenant } from '../idp/index.js'
@@ -57,7 +57,13 @@ export function createContext(around: Surroundings): ToolkitContext {
   })
   const doorTo = memoSync((origin: string): Door => {
     // Minting asks token endpoints only: every POST through these doors is a token request.
-    const door = createDoor({ origins: [origin], latch: new WriteLatch(), isRead: ({ method }) => method === 'POST', onRequest, ...stopping })
+    const door = createDoor({
+      origins: [origin],
+      latch: new WriteLatch(),
+      isRead: ({ method }) => method === 'POST',
+      onRequest,
+      ...stopping,
+    })
     closing.push(() => door.close())
     return door
   })
@@ -107,7 +113,15 @@ export function createContext(around: Surroundings): ToolkitContext {
 }
 
 /** A token file that somebody keeps fresh, else our own identity. */
-async function registryToken({ home, settings, doorTo }: { home: string; settings: SettingSource; doorTo: (origin: string) => Door }): Promise<Secret> {
+async function registryToken({
+  home,
+  settings,
+  doorTo,
+}: {
+  home: string
+  settings: SettingSource
+  doorTo: (origin: string) => Door
+}): Promise<Secret> {
   const reader = new SettingsReader(settings)
   const file = reader.optional('REGISTRY_TOKEN_FILE')
   const identityFile = file === undefined ? reader.required('REGISTRY_IDENTITY_FILE') : ''

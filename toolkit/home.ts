@@ -15,7 +15,10 @@ const NAMES = Object.entries(SETTINGS).flatMap(([name, row]) => [name, ...('alia
 
 /** `profile.json`: settings by name; a value may point elsewhere with `env:NAME` or `file:path` (relative to the home). */
 const profileFile = z.strictObject({
-  profile: z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/).default('default'),
+  profile: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,31}$/)
+    .default('default'),
   settings: z.partialRecord(z.enum(NAMES as [string, ...string[]]), z.string().max(4096)).default({}),
 })
 export type Profile = z.infer<typeof profileFile>
@@ -75,5 +78,10 @@ async function refuseForeignOwner(path: string): Promise<void> {
   const stat = await lstat(path).catch(() => undefined)
   if (stat === undefined || process.getuid === undefined) return
   if (stat.uid !== process.getuid()) throw invalidInput('the home folder', [{ path, expected: 'owned by you' }])
-  if ((stat.mode & 0o022) !== 0) throw invalidInput('the home folder', [{ path, expected: 'not writable by group or others', found: (stat.mode & 0o777).toString(8) }], `chmod go-w ${path}`)
+  if ((stat.mode & 0o022) !== 0)
+    throw invalidInput(
+      'the home folder',
+      [{ path, expected: 'not writable by group or others', found: (stat.mode & 0o777).toString(8) }],
+      `chmod go-w ${path}`,
+    )
 }

@@ -7,18 +7,18 @@
 import type { Plan } from '../core/converge.js'
 import { ToolkitError } from '../core/errors.js'
 import { CATALOG, type OperationName } from './catalog.js'
-import { type ToolkitContext, createContext } from './context.js'
+import { createContext, type ToolkitContext } from './context.js'
 import { type Environment, homeFolder, readProfile, settingSource } from './home.js'
 
-export { type Outcome, type Plan, type Target, objectKey, renderPlan } from '../core/converge.js'
-export { ERRORS, type ErrorCode, type ErrorDetails, type Problem, ToolkitError, isToolkitError } from '../core/errors.js'
+export { type Outcome, objectKey, type Plan, renderPlan, type Target } from '../core/converge.js'
+export { ERRORS, type ErrorCode, type ErrorDetails, isToolkitError, type Problem, ToolkitError } from '../core/errors.js'
 export type { Change, ManualStep, Wanted } from '../core/plan.js'
 export { secretFile } from '../core/private-file.js'
 export { Secret } from '../core/secret.js'
 export { type Capabilities, IDPS } from '../idp/index.js'
 export * as recipes from '../setup/recipes.js'
 export { CATALOG, type CatalogRow, type OperationName } from './catalog.js'
-export { type ToolkitContext, createContext } from './context.js'
+export { createContext, type ToolkitContext } from './context.js'
 
 export interface ToolkitOptions {
   /** Where settings come from besides the profile; nothing by default. */

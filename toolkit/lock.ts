@@ -34,7 +34,12 @@ async function hold(home: string, tenant: string, signal?: AbortSignal): Promise
       if (!isBusy(error) || Date.now() > until || signal?.aborted) {
         database.close()
         signal?.throwIfAborted()
-        throw new ToolkitError('unavailable', `another run is changing ${tenant}`, { system: tenant, reason: 'locked' }, 'wait until it has ended')
+        throw new ToolkitError(
+          'unavailable',
+          `another run is changing ${tenant}`,
+          { system: tenant, reason: 'locked' },
+          'wait until it has ended',
+        )
       }
     }
     await sleep(STEP_MS)

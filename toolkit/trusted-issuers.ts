@@ -1,5 +1,5 @@
 /** `REGISTRY_ISSUERS` as the issuers that the embedded registry trusts. */
-import { type Problem, invalidInput } from '../core/errors.js'
+import { invalidInput, type Problem } from '../core/errors.js'
 import { IDP_NAMES, type IdpName } from '../core/vocabulary.js'
 import { IDPS, type TokenRules } from '../idp/index.js'
 
@@ -17,7 +17,8 @@ export function parseIssuers(text: string): NamedIssuer[] {
     const issuer = rest.join('=')
     const known = IDP_NAMES.find((one) => one === name)
     const path = `REGISTRY_ISSUERS[${index}]`
-    if (known === undefined) problems.push({ path, expected: `<provider>=<issuer> with a provider of ${IDP_NAMES.join(', ')}`, found: part.trim().slice(0, 80) })
+    if (known === undefined)
+      problems.push({ path, expected: `<provider>=<issuer> with a provider of ${IDP_NAMES.join(', ')}`, found: part.trim().slice(0, 80) })
     if (!URL.canParse(issuer) || !/^https?:/.test(issuer)) problems.push({ path, expected: 'an issuer URL' })
     return known === undefined ? [] : [trusted(known, issuer)]
   })

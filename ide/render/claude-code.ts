@@ -1,6 +1,7 @@
 /** Claude Code: one command. Without `--transport http` it would store the URL as a program to start; headers come last, since the flag takes all words after it. */
-import { quotePosix } from '../quote.js'
+
 import { type Connection, type Rendered, TOKEN_VARIABLE } from '../connection.js'
+import { quotePosix } from '../quote.js'
 
 export function renderClaudeCode({ name, url, client_id, callback_port, dcr }: Connection): Omit<Rendered, 'notes'> {
   const login = client_id === null ? [] : ['--client-id', client_id]

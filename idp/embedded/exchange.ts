@@ -11,16 +11,15 @@ export interface Exchange {
 /** 16 KB: a login form and a group's name are far smaller. */
 const MAX_BODY = 16_384
 
-/** The body as text; undefined when it is larger than 16 KB, and then the rest is not read. */
+/** The body as text; undefined when it is larger than 16 KB. The rest is read and dropped, so that the sender hears the answer. */
 export async function readBody(request: IncomingMessage): Promise<string | undefined> {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.byteLength
-    if (size > MAX_BODY) return undefined
-    chunks.push(chunk)
+    if (size <= MAX_BODY) chunks.push(chunk)
   }
-  return Buffer.concat(chunks).toString('utf8')
+  return size <= MAX_BODY ? Buffer.concat(chunks).toString('utf8') : undefined
 }
 
 export function sendPage({ response }: Exchange, status: number, { html, headers }: Page): void {

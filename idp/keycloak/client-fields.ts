@@ -63,7 +63,10 @@ function observedAuthMethod(client: ClientRepresentation): string {
 /** The part of a client's representation that makes the given fields true. Mappers are separate objects: see `mappersFor`. */
 export function representationOf(fields: Partial<ClientSpec>): ClientRepresentation {
   const { client_id, client_name, enabled, redirect_uris, web_origins, grant_types, token_endpoint_auth_method, pkce, full_scope } = fields
-  const attributes = { ...(pkce === undefined ? {} : { [PKCE]: pkce === 'none' ? '' : pkce }), ...(grant_types ? grantAttributes(grant_types) : {}) }
+  const attributes = {
+    ...(pkce === undefined ? {} : { [PKCE]: pkce === 'none' ? '' : pkce }),
+    ...(grant_types ? grantAttributes(grant_types) : {}),
+  }
   return {
     ...(client_id === undefined ? {} : { clientId: client_id }),
     ...(client_name === undefined ? {} : { name: client_name }),
@@ -78,11 +81,15 @@ export function representationOf(fields: Partial<ClientSpec>): ClientRepresentat
 }
 
 function grantFields(grants: readonly string[]): ClientRepresentation {
-  return Object.fromEntries(Object.entries(GRANTS).flatMap(([grant, place]) => ('field' in place ? [[place.field, grants.includes(grant)]] : [])))
+  return Object.fromEntries(
+    Object.entries(GRANTS).flatMap(([grant, place]) => ('field' in place ? [[place.field, grants.includes(grant)]] : [])),
+  )
 }
 
 function grantAttributes(grants: readonly string[]): Record<string, string> {
-  const rows = Object.entries(GRANTS).flatMap(([grant, place]) => ('attribute' in place ? [[place.attribute, String(grants.includes(grant))]] : []))
+  const rows = Object.entries(GRANTS).flatMap(([grant, place]) =>
+    'attribute' in place ? [[place.attribute, String(grants.includes(grant))]] : [],
+  )
   return Object.fromEntries([...rows, [REFRESH, String(grants.includes('refresh_token'))]])
 }
 

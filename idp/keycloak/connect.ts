@@ -1,8 +1,8 @@
 /** One realm of one Keycloak: its admin client behind our door, and the administrator's token. */
 import KeycloakAdminClient from '@keycloak/keycloak-admin-client'
 import { Agent, type Dispatcher } from 'undici'
-import { ToolkitError, invalidInput, isToolkitError } from '../../core/errors.js'
-import { type Door, createDoor } from '../../core/http.js'
+import { invalidInput, isToolkitError, ToolkitError } from '../../core/errors.js'
+import { createDoor, type Door } from '../../core/http.js'
 import type { Secret } from '../../core/secret.js'
 import { SettingsReader } from '../../core/settings.js'
 import { type AccessToken, clientCredentials, passwordGrant } from '../oauth.js'
@@ -19,7 +19,9 @@ export interface Realm {
   adminToken(): Promise<Secret>
 }
 
-type Administrator = { readonly username: string; readonly password: Secret } | { readonly client_id: string; readonly client_secret: Secret }
+type Administrator =
+  | { readonly username: string; readonly password: Secret }
+  | { readonly client_id: string; readonly client_secret: Secret }
 
 /** @throws ToolkitError not_configured, unauthenticated, not_found for a missing realm, unavailable */
 export async function connectRealm(connecting: Connecting): Promise<Realm> {
@@ -27,7 +29,8 @@ export async function connectRealm(connecting: Connecting): Promise<Realm> {
   const door = createDoor({
     origins: [new URL(url).origin],
     latch: connecting.latch,
-    isRead: ({ method, url: { pathname } }) => method === 'POST' && pathname.endsWith(`/realms/${adminRealm}/protocol/openid-connect/token`),
+    isRead: ({ method, url: { pathname } }) =>
+      method === 'POST' && pathname.endsWith(`/realms/${adminRealm}/protocol/openid-connect/token`),
     ...(connecting.signal ? { signal: connecting.signal } : {}),
     ...(connecting.onRequest ? { onRequest: connecting.onRequest } : {}),
   })
@@ -35,7 +38,11 @@ export async function connectRealm(connecting: Connecting): Promise<Realm> {
     const issuer = await issuerOf(url, realm, door)
     const adminToken = singleFlight(() => logIn({ url, adminRealm, administrator, door }))
     // `setConfig` would wipe requestOptions, and realmName decides where its own token refresh goes: both stay untouched.
-    const api = new KeycloakAdminClient({ baseUrl: url, realmName: adminRealm, requestOptions: { dispatcher: through(door), redirect: 'error' } as unknown as RequestInit })
+    const api = new KeycloakAdminClient({
+      baseUrl: url,
+      realmName: adminRealm,
+      requestOptions: { dispatcher: through(door), redirect: 'error' } as unknown as RequestInit,
+    })
     api.registerTokenProvider({ getAccessToken: async () => (await adminToken()).reveal() })
     await adminToken()
     return { api, realm, issuer, url, door, profile: connecting.profile, adminToken }
@@ -59,7 +66,9 @@ function configuration({ settings }: Connecting) {
   const problems = [
     ['KEYCLOAK_REALM', realm],
     ['KEYCLOAK_ADMIN_REALM', adminRealm],
-  ].flatMap(([path = '', value = '']) => (/^[A-Za-z0-9._-]{1,255}$/.test(value) ? [] : [{ path, expected: 'a realm name: letters, digits, . _ -' }]))
+  ].flatMap(([path = '', value = '']) =>
+    /^[A-Za-z0-9._-]{1,255}$/.test(value) ? [] : [{ path, expected: 'a realm name: letters, digits, . _ -' }],
+  )
   if (problems.length > 0) throw invalidInput('the configuration', problems)
   return { url, realm, adminRealm, administrator }
 }
@@ -68,12 +77,28 @@ async function issuerOf(url: string, realm: string, door: Door): Promise<string>
   const base = `${url}/realms/${realm}`
   const { status, json } = await door.send({ method: 'GET', url: `${base}/.well-known/openid-configuration` })
   if (status === 404) {
-    throw new ToolkitError('not_found', `realm ${realm} does not exist at ${url}`, { kind: 'realm', key: realm }, 'check KEYCLOAK_REALM and the path of KEYCLOAK_URL')
+    throw new ToolkitError(
+      'not_found',
+      `realm ${realm} does not exist at ${url}`,
+      { kind: 'realm', key: realm },
+      'check KEYCLOAK_REALM and the path of KEYCLOAK_URL',
+    )
   }
   const issuer = typeof json === 'object' && json !== null && 'issuer' in json ? json.issuer : undefined
   if (status === 200 && typeof issuer === 'string') return issuer
-  if (status >= 500) throw new ToolkitError('unavailable', `${url} answers ${status}`, { system: url, reason: 'server_error', status }, 'wait until it has started')
-  throw new ToolkitError('unexpected_response', `${url} does not answer as a Keycloak`, { system: url, reason: 'no_metadata', status }, 'check KEYCLOAK_URL')
+  if (status >= 500)
+    throw new ToolkitError(
+      'unavailable',
+      `${url} answers ${status}`,
+      { system: url, reason: 'server_error', status },
+      'wait until it has started',
+    )
+  throw new ToolkitError(
+    'unexpected_response',
+    `${url} does not answer as a Keycloak`,
+    { system: url, reason: 'no_metadata', status },
+    'check KEYCLOAK_URL',
+  )
 }
 
 async function logIn(at: { url: string; adminRealm: string; administrator: Administrator; door: Door }): Promise<AccessToken> {
@@ -89,7 +114,12 @@ async function logIn(at: { url: string; adminRealm: string; administrator: Admin
     const { status, error: vendor_code } = error.details
     const who = 'username' in administrator ? `administrator ${administrator.username}` : `client ${administrator.client_id}`
     const details = { system: issuer, vendor_code, ...(status === undefined ? {} : { status }) }
-    throw new ToolkitError('unauthenticated', `Keycloak did not accept ${who} in realm ${adminRealm}`, details, 'check the credential and KEYCLOAK_ADMIN_REALM')
+    throw new ToolkitError(
+      'unauthenticated',
+      `Keycloak did not accept ${who} in realm ${adminRealm}`,
+      details,
+      'check the credential and KEYCLOAK_ADMIN_REALM',
+    )
   }
 }
 
@@ -121,7 +151,14 @@ function through(door: Door): Dispatcher {
 }
 
 async function relay(door: Door, options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): Promise<void> {
-  const controller = { aborted: false, paused: false, reason: null, abort() {}, pause() {}, resume() {} } as unknown as Dispatcher.DispatchController
+  const controller = {
+    aborted: false,
+    paused: false,
+    reason: null,
+    abort() {},
+    pause() {},
+    resume() {},
+  } as unknown as Dispatcher.DispatchController
   try {
     handler.onRequestStart?.(controller, {})
     const body = options.body === undefined || options.body === null ? undefined : await collected(options.body)

@@ -42,7 +42,8 @@ export function createDirectory({ api, realm, adminToken }: Realm): Directory {
       asking({ kind: 'group', key: 'list', needs: GROUPS }, () => api.groups.find({ realm, first, max: PAGE, briefRepresentation: false })),
     )
     // The realm answers with this field only to those who may see users and groups.
-    if (found.length === 0 && (await realmSeen()).registrationEmailAsUsername === undefined) throw forbidden('Keycloak shows no group at all', GROUPS)
+    if (found.length === 0 && (await realmSeen()).registrationEmailAsUsername === undefined)
+      throw forbidden('Keycloak shows no group at all', GROUPS)
     return found
   })
   const roles = async () => rolesIn((await adminToken()).reveal(), realm)
@@ -57,7 +58,9 @@ export function createDirectory({ api, realm, adminToken }: Realm): Directory {
     async members(group) {
       const key = group.name ?? ''
       const found = await pages((first) =>
-        asking({ kind: 'group', key, needs: GROUPS }, () => api.groups.listMembers({ realm, id: group.id ?? '', first, max: PAGE, briefRepresentation: true })),
+        asking({ kind: 'group', key, needs: GROUPS }, () =>
+          api.groups.listMembers({ realm, id: group.id ?? '', first, max: PAGE, briefRepresentation: true }),
+        ),
       )
       return found.flatMap(({ username }) => (username === undefined ? [] : [username]))
     },

@@ -22,13 +22,17 @@ export function createMemberships({ api, realm }: Realm, directory: Directory): 
 
   async function byClient(clients: readonly ClientRepresentation[]): Promise<Map<string, string[]>> {
     const rows = await Promise.all(
-      clients.map(async ({ id = '', clientId = '' }) => [clientId, (await groupsOf(await accountOf(id, clientId), clientId)).map(nameOf)] as const),
+      clients.map(
+        async ({ id = '', clientId = '' }) => [clientId, (await groupsOf(await accountOf(id, clientId), clientId)).map(nameOf)] as const,
+      ),
     )
     return new Map(rows)
   }
 
   async function byGroup(clients: readonly ClientRepresentation[], groups: readonly GroupRepresentation[]): Promise<Map<string, string[]>> {
-    const members = await Promise.all(groups.map(async (group) => ({ name: nameOf(group), users: new Set(await directory.members(group)) })))
+    const members = await Promise.all(
+      groups.map(async (group) => ({ name: nameOf(group), users: new Set(await directory.members(group)) })),
+    )
     return new Map(
       clients.map(({ clientId = '' }) => {
         // The server lower-cases the user name of a service account.

@@ -11,7 +11,8 @@ interface Asked {
 
 const CODE = /^[A-Za-z_]{1,60}$/
 /** Measured: roles alone are not enough when the service account's own client has full scope off. */
-export const ROLES_HINT = 'grant these roles of realm-management; a service account also needs them in the scope of its own client (or full scope there)'
+export const ROLES_HINT =
+  'grant these roles of realm-management; a service account also needs them in the scope of its own client (or full scope there)'
 
 export function vendorError(error: unknown, { kind, key, needs }: Asked): unknown {
   const ours = toolkitErrorIn(error)
@@ -23,9 +24,16 @@ export function vendorError(error: unknown, { kind, key, needs }: Asked): unknow
   if (status === 401) return new ToolkitError('unauthenticated', 'Keycloak did not accept the administrator’s token', details, 'run again')
   if (status === 403) return forbidden(`Keycloak does not let us touch ${kind} ${key}`, needs)
   if (status === 404) return new ToolkitError('not_found', `Keycloak has no ${kind} ${key}`, { kind, key })
-  if (status === 409) return new ToolkitError('conflict', `Keycloak already has something named like ${kind} ${key}`, { kind, key }, 'choose another name')
+  if (status === 409)
+    return new ToolkitError('conflict', `Keycloak already has something named like ${kind} ${key}`, { kind, key }, 'choose another name')
   if (status === 429) return new ToolkitError('rate_limited', 'Keycloak asks to slow down', { system: 'Keycloak' }, 'wait, then run again')
-  if (status >= 500) return new ToolkitError('unavailable', `Keycloak answers ${status}`, { system: 'Keycloak', reason: 'server_error', status }, 'run again')
+  if (status >= 500)
+    return new ToolkitError(
+      'unavailable',
+      `Keycloak answers ${status}`,
+      { system: 'Keycloak', reason: 'server_error', status },
+      'run again',
+    )
   return new ToolkitError('unexpected_response', `Keycloak refused ${kind} ${key} (${status})`, { ...details, reason: 'refused' })
 }
 

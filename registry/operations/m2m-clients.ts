@@ -141,7 +141,11 @@ export const deleteM2mClient = changeOperation({
   report: (outcome, input) => reported(outcome, input.client_id),
 })
 
-async function recordTarget(wanted: Wanted<'m2m-record'>, options: { allow_privileged: boolean; issuer?: string | undefined }, context: RegistryContext): Promise<Target> {
+async function recordTarget(
+  wanted: Wanted<'m2m-record'>,
+  options: { allow_privileged: boolean; issuer?: string | undefined },
+  context: RegistryContext,
+): Promise<Target> {
   const { allow_privileged, issuer } = options
   const { reconcilers, lock } = await context.requireRegistryRows({ allow_privileged, ...(issuer === undefined ? {} : { issuer }) })
   return { wanted: [wanted], reconcilers, tenants: [lock] }

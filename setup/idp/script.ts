@@ -1,7 +1,7 @@
 /** What every setup script shares: environment in, plan and progress on stderr, next settings on stdout ready to source. */
 import { argv, chalk, echo } from 'zx'
 import { renderPlan } from '../../core/converge.js'
-import { ERRORS, EXIT_INTERRUPTED, ToolkitError, isToolkitError } from '../../core/errors.js'
+import { ERRORS, EXIT_INTERRUPTED, isToolkitError, ToolkitError } from '../../core/errors.js'
 import { masked } from '../../core/secret.js'
 import { quotePosix } from '../../ide/quote.js'
 import { CATALOG, type OperationName } from '../../toolkit/catalog.js'
@@ -31,7 +31,12 @@ export async function runScript({ operation: name, usage, defaults, input }: Scr
   }
 }
 
-async function runOnce(name: OperationName, env: Readonly<Record<string, string>>, input: Script['input'], signal: AbortSignal): Promise<number> {
+async function runOnce(
+  name: OperationName,
+  env: Readonly<Record<string, string>>,
+  input: Script['input'],
+  signal: AbortSignal,
+): Promise<number> {
   const row = CATALOG.find((one) => one.name === name)
   if (row === undefined) throw new ToolkitError('internal', `no operation ${name}`, {})
   const home = homeFolder(undefined, env)
@@ -52,10 +57,14 @@ async function runOnce(name: OperationName, env: Readonly<Record<string, string>
   })
   try {
     const operation = await row.load()
-    const result = await operation.run(input((variable) => env[variable]), context)
+    const result = await operation.run(
+      input((variable) => env[variable]),
+      context,
+    )
     const changes = Array.isArray(result['changes']) ? result['changes'].length : 0
     say(planOnly ? chalk.yellow(`${changes} changes planned, nothing was written`) : chalk.green(`${changes} changes made`))
-    for (const [setting, value] of Object.entries((result['next_settings'] ?? {}) as Record<string, string>)) echo(`${setting}=${quotePosix([value])}`)
+    for (const [setting, value] of Object.entries((result['next_settings'] ?? {}) as Record<string, string>))
+      echo(`${setting}=${quotePosix([value])}`)
     return 0
   } finally {
     await context.close()

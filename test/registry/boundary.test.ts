@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { flag, optional, readFields, required, text } from '../../registry/server/fields.js'
 import { JsonProblem, parseJson } from '../../registry/server/json.js'
 import { PRIMARY, registryInMemory, URL_OF_REGISTRY } from './fixture.js'
 
@@ -68,6 +69,13 @@ describe('__proto__, constructor and prototype as keys (IN3)', () => {
       expect((await registry.call('GET', '/api/auth/me', { as })).json).toMatchObject({ groups: [], is_admin: false })
     })
   }
+})
+
+test('inherited properties are no fields', () => {
+  const shape = { client_id: required(text()), is_admin: optional(flag()) }
+  expect(() => readFields(Object.create({ client_id: 'x' }), shape, { from: 'body' })).toThrow()
+  const fields = readFields(Object.assign(Object.create({ is_admin: true }), { client_id: 'x' }), shape, { from: 'body' })
+  expect(fields.is_admin).toBeUndefined()
 })
 
 describe('hosts and methods', () => {

@@ -1,8 +1,10 @@
 import { chmod, mkdtemp, readdir, rm, stat, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { sql } from 'kysely'
 import Libsql from 'libsql'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { openDatabase } from '../../registry/server/store/database.js'
 import { SEED_SCOPES } from '../../registry/server/store/scopes.js'
 import { openStore, type Store } from '../../registry/server/store/store.js'
 import { ADMIN, PRIMARY } from './fixture.js'
@@ -77,11 +79,11 @@ test('a folder that others may enter, and a link in the place of the database, a
   await expect(openStore({ folder })).rejects.toMatchObject({ code: 'unavailable' })
 })
 
-test('commits are durable: write-ahead log and full synchronisation', async () => {
-  store = await openStore({ folder })
-  const raw = new Libsql(join(folder, 'registry.db'))
-  expect(raw.prepare('pragma journal_mode').all()).toMatchObject([{ journal_mode: 'wal' }])
-  raw.close()
+test('commits are durable: write-ahead log and full synchronisation, and a writer waits for another', async () => {
+  const db = await openDatabase(folder)
+  const pragma = async (name: string) => Object.values((await sql.raw<object>(`pragma ${name}`).execute(db)).rows[0] ?? {})[0]
+  expect([await pragma('journal_mode'), await pragma('synchronous'), await pragma('busy_timeout')]).toEqual(['wal', 2, 2000])
+  await db.destroy()
 })
 
 test('a change and its audit row are one: when the row cannot be written the change is not made', async () => {

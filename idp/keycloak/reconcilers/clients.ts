@@ -7,9 +7,9 @@ import {
   type ClientKind,
   type ClientSpec,
   KIND_MARK,
-  OWNER_MARK,
   mapperNamed,
   mappersFor,
+  OWNER_MARK,
   observedSpec,
   representationOf,
 } from '../client-fields.js'
@@ -41,7 +41,9 @@ export function machineClients(realm: Realm, directory: Directory, memberships: 
     async observe(keys) {
       const found = await store.observe(keys)
       const groups = await memberships.of([...found.values()].map(({ client }) => client))
-      return new Map([...found].map(([key, { observed }]) => [key, { ...observed, spec: { ...observed.spec, groups: groups.get(key) ?? [] } }]))
+      return new Map(
+        [...found].map(([key, { observed }]) => [key, { ...observed, spec: { ...observed.spec, groups: groups.get(key) ?? [] } }]),
+      )
     },
     async create({ groups, ...spec }, secret) {
       const id = await store.create(spec, secret)
@@ -55,7 +57,9 @@ export function machineClients(realm: Realm, directory: Directory, memberships: 
     remove: store.remove,
     async readSecret(current) {
       const key = current.spec.client_id ?? ''
-      const { value } = await asking({ kind: 'machine-client', key, needs: NEEDS }, () => realm.api.clients.getClientSecret({ realm: realm.realm, id: current.id }))
+      const { value } = await asking({ kind: 'machine-client', key, needs: NEEDS }, () =>
+        realm.api.clients.getClientSecret({ realm: realm.realm, id: current.id }),
+      )
       return value === undefined ? undefined : new Secret(value)
     },
     async checkWrite() {
@@ -114,7 +118,12 @@ function clientStore(kind: ClientKind, { api, realm, profile }: Realm, directory
         await ask(key, () => api.clients.delProtocolMapper({ realm, id, mapperId: existing.id ?? '' }))
         await ask(key, () => api.clients.addProtocolMapper({ realm, id }, mapper))
       } else if (existing?.id !== undefined) {
-        await ask(key, () => api.clients.updateProtocolMapper({ realm, id, mapperId: existing.id ?? '' }, { ...existing, ...mapper, config: { ...existing.config, ...mapper.config } }))
+        await ask(key, () =>
+          api.clients.updateProtocolMapper(
+            { realm, id, mapperId: existing.id ?? '' },
+            { ...existing, ...mapper, config: { ...existing.config, ...mapper.config } },
+          ),
+        )
       } else {
         await ask(key, () => api.clients.addProtocolMapper({ realm, id }, mapper))
       }
@@ -128,8 +137,12 @@ function observed(kind: ClientKind, client: ClientRepresentation, profile: strin
   const owner = mark === undefined ? 'nobody' : mark === profile ? 'us' : { other: `profile ${String(mark).slice(0, 64)}` }
   if (owner === 'us' && attributes[KIND_MARK] !== kind) {
     const key = client.clientId ?? ''
-    throw new ToolkitError('conflict', `client ${key} is a ${String(attributes[KIND_MARK]).slice(0, 40)} of ours, not a ${kind}`, { kind, key }, 'choose another client id')
+    throw new ToolkitError(
+      'conflict',
+      `client ${key} is a ${String(attributes[KIND_MARK]).slice(0, 40)} of ours, not a ${kind}`,
+      { kind, key },
+      'choose another client id',
+    )
   }
   return { id: client.id ?? '', owner, spec: observedSpec(client) }
 }
-

@@ -29,7 +29,11 @@ export function groups({ api, realm, profile }: Realm, directory: Directory): Re
       return {}
     },
     update({ spec }) {
-      throw new ToolkitError('unsupported', `group ${spec.name} has nothing to update`, { system: 'Keycloak', capability: 'group update', why: 'a name is its key' })
+      throw new ToolkitError('unsupported', `group ${spec.name} has nothing to update`, {
+        system: 'Keycloak',
+        capability: 'group update',
+        why: 'a name is its key',
+      })
     },
     async remove(current) {
       await ask(current.spec.name, () => api.groups.del({ realm, id: current.id }))
