@@ -1,5 +1,5 @@
 /** What a person pastes so that a client connects and logs in. Holds no secret: a token is named by a variable. */
-import { CATALOGUE, type McpClient } from './catalogue.js'
+import type { McpClient } from './catalogue.js'
 import { type Connection, type Rendered, TOKEN_VARIABLE } from './connection.js'
 import { renderClaudeCode } from './render/claude-code.js'
 import { renderCodex } from './render/codex.js'
@@ -14,7 +14,7 @@ export function renderConnect(client: McpClient, connection: Connection): Render
   const safe = { ...connection, name: entryName(connection.name) }
   const byToken = connection.client_id === null && connection.dcr !== true
   const notes = byToken ? [`No login client is set for this server, so a token is read from the variable ${TOKEN_VARIABLE}.`] : []
-  return { ...RENDERERS[client](safe), notes: [...CATALOGUE[client].notes, ...notes] }
+  return { ...RENDERERS[client](safe), notes }
 }
 
 /** A name that every client takes as a key: lower case letters, digits and dashes, beginning with a letter or digit. */
