@@ -27,6 +27,16 @@ export const SHOWS: Readonly<Record<string, Show>> = {
     files: ['test/live/keycloak-login.test.ts'],
     project: 'live',
   },
+  'keycloak-m2m': {
+    title: 'A machine client, its secret, its record and its token; and the record that switches it off',
+    files: ['test/live/keycloak-m2m.test.ts'],
+    project: 'live',
+  },
+  'keycloak-quiet': {
+    title: '16 objects made in one go; a second go writes nothing, by the server’s own count',
+    files: ['test/live/keycloak-quiet.test.ts'],
+    project: 'live',
+  },
 }
 
 const root = resolve(import.meta.dirname, '..')
