@@ -197,6 +197,15 @@ describe('an existing client', () => {
     expect(world.writes()).toEqual([])
     expect(sink.content).toEqual({ secret: 'secret-that-it-has', client_id: 'agent' })
   })
+  test('whose pending secret was left beside the saved one has it cleared away', async () => {
+    const { world, sink, wanted } = chosenWorld()
+    await world.converge(wanted)
+    const { content } = sink
+    await sink.savePending(new Secret('left-by-a-run-that-was-cut-off'))
+    world.line.reset()
+    await world.converge(wanted)
+    expect([sink.pending, sink.content, world.writes()]).toEqual([undefined, content, []])
+  })
   test('beside the secret of another client is a conflict before any write', async () => {
     const { world, sink, wanted } = chosenWorld()
     await sink.save(new Secret('of-another-client'), 'another')
