@@ -34,8 +34,8 @@ export interface ClientRow {
   readonly pin: string | null
   /** What the name of a server may hold. */
   readonly entry_name: string
-  /** How a variable of the environment is written in its configuration; null when only whole fields name one. */
-  readonly variable: '${NAME}' | '${env:NAME}' | null
+  /** Whether variables of the environment are expanded inside values; else only fields of their own name one. */
+  readonly expands_variables: boolean
   /** What happens to an entry of the same name. */
   readonly re_adding: string
 }
@@ -49,7 +49,7 @@ export const CLIENTS = {
     redirects: [{ kind: 'loopback', host: 'localhost', path: '/callback', port: 'pinned' }],
     pin: '--callback-port',
     entry_name: 'letters, digits, - and _',
-    variable: '${NAME}',
+    expands_variables: true,
     re_adding: 'is an error',
   },
   codex: {
@@ -64,7 +64,7 @@ export const CLIENTS = {
     ],
     pin: 'oauth.callback_port, 0.148 and later; -c mcp_oauth_callback_port=PORT for one command',
     entry_name: 'letters, digits, - _ : @ / and .',
-    variable: null,
+    expands_variables: false,
     re_adding: 'overwrites without a word',
   },
   cursor: {
@@ -79,7 +79,7 @@ export const CLIENTS = {
     ],
     pin: null,
     entry_name: 'any JSON text',
-    variable: '${env:NAME}',
+    expands_variables: true,
     re_adding: 'replaces it: names are keys of the file',
   },
 } as const satisfies { readonly [C in McpClient]: ClientRow }

@@ -2,7 +2,7 @@
  * Redirect URIs that no MCP client can be served with, or that would hand an authorization code to somebody else. For
  * URIs that a person or a file names; those of `redirects.ts` are made and need no check.
  */
-import { type Problem, invalidInput } from '../core/errors.js'
+import { invalidInput, type Problem } from '../core/errors.js'
 
 export interface RedirectCheck {
   /** Allows a final `/*` after a loopback host: every path of it (Keycloak only). */

@@ -1,5 +1,5 @@
 /** Which redirect URIs a client of the identity provider needs, so that the chosen MCP clients can log in. Pure. */
-import { type Problem, invalidInput } from '../core/errors.js'
+import { invalidInput, type Problem } from '../core/errors.js'
 import { httpUrl, port } from '../core/vocabulary.js'
 import { CLIENTS, type ClientRow, MCP_CLIENTS, type McpClient, type RedirectForm } from './catalogue.js'
 import { codexCallbackId } from './codex-callback.js'
