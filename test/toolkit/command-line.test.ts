@@ -65,22 +65,22 @@ const TEXTS = [
 ]
 
 /** A value that the field's own schema accepts. */
-function valueOf(flag: Flag, schema: z.ZodType, texts: readonly string[]): fc.Arbitrary<unknown> {
+function fitting(flag: Flag, schema: z.ZodType, texts: readonly string[]): fc.Arbitrary<unknown> {
   const text = flag.choices ? fc.constantFrom(...flag.choices) : fc.constantFrom(...texts)
-  const any = {
+  const values: Record<Flag['form'], fc.Arbitrary<unknown>> = {
     text,
     number: fc.integer({ min: 1, max: 65_535 }),
     switch: fc.boolean(),
     truth: fc.boolean(),
     list: fc.array(text, { maxLength: 4 }),
     repeated: fc.array(text, { maxLength: 4 }),
-  }[flag.form]
-  return any.filter((value) => schema.safeParse(value).success)
+  }
+  return values[flag.form].filter((value) => schema.safeParse(value).success)
 }
 
 function inputOf({ input, positionals, repeated }: Operation<ToolkitContext>): fc.Arbitrary<Record<string, unknown>> {
   const flags = flagsOf({ input, ...(positionals ? { positionals } : {}), ...(repeated ? { repeated } : {}) })
-  const values = Object.fromEntries(flags.map((flag) => [flag.field, valueOf(flag, input.shape[flag.field] as z.ZodType, TEXTS)]))
+  const values = Object.fromEntries(flags.map((flag) => [flag.field, fitting(flag, input.shape[flag.field] as z.ZodType, TEXTS)]))
   return fc.record(values, { requiredKeys: flags.filter(({ required }) => required).map(({ field }) => field) }) as fc.Arbitrary<
     Record<string, unknown>
   >
