@@ -47,32 +47,40 @@ function unwrapped(schema: z.ZodType): z.ZodType {
   return schema instanceof z.ZodOptional || schema instanceof z.ZodDefault ? unwrapped(schema.unwrap() as z.ZodType) : schema
 }
 
-/** What a person would type for this input, as words; quote them for a shell before printing. */
+/** What a person would type for this input, as words that read back to the same input; quote them for a shell before printing. */
 export function commandLine(command: readonly string[], operation: Shaped, input: Readonly<Record<string, unknown>>): string[] {
   const flags = flagsOf(operation).filter(({ field }) => input[field] !== undefined)
-  const positional = (operation.positionals ?? []).flatMap((field) =>
-    input[field] === undefined ? [] : [[input[field]].flat().map(String).join(',')],
-  )
   const named = flags.filter((flag) => !flag.positional).flatMap((flag) => words(flag, input[flag.field]))
-  return ['mcp-idp', ...command, ...positional, ...named]
+  const positional = (operation.positionals ?? []).flatMap((field) => (input[field] === undefined ? [] : [listText(input[field])]))
+  // After `--` nothing is read as a flag (POSIX Utility Syntax Guideline 10).
+  const guarded = positional.some((word) => word.startsWith('-')) ? [...named, '--', ...positional] : [...positional, ...named]
+  return ['mcp-idp', ...command, ...guarded]
 }
 
 function words({ name, form }: Flag, value: unknown): string[] {
   const flag = `--${name}`
+  const valued = (text: string) => (text.startsWith('-') ? [`${flag}=${text}`] : [flag, text])
   if (form === 'switch') return value === true ? [flag] : []
-  if (form === 'repeated') return [value].flat().flatMap((one) => [flag, String(one)])
-  return [flag, [value].flat().map(String).join(',')]
+  if (form === 'repeated') return [value].flat().flatMap((one) => valued(String(one)))
+  return valued(form === 'list' ? listText(value) : String(value))
+}
+
+/** Elements joined by commas; a comma or backslash inside an element is escaped, so that one group never becomes two. */
+function listText(value: unknown): string {
+  if (!Array.isArray(value)) return String(value)
+  return value.map((one) => String(one).replace(/[\\,]/g, '\\$&')).join(',')
+}
+
+function listOf(text: string): string[] {
+  const elements = text.match(/(?:\\.|[^\\,])+/gs) ?? []
+  return elements.map((one) => one.trim().replace(/\\(.)/gs, '$1')).filter((one) => one !== '')
 }
 
 /** The text of one flag as the value its field wants; what does not fit stays text, for the schema to refuse. */
 export function flagValue({ form }: Flag, texts: readonly string[]): unknown {
   const [text = ''] = texts.slice(-1)
   if (form === 'repeated') return texts
-  if (form === 'list')
-    return texts
-      .flatMap((one) => one.split(','))
-      .map((one) => one.trim())
-      .filter((one) => one !== '')
+  if (form === 'list') return texts.flatMap(listOf)
   if (form === 'number') return /^-?\d+$/.test(text) ? Number(text) : text
   if (form === 'truth') return text === 'true' ? true : text === 'false' ? false : text
   return text

@@ -112,8 +112,7 @@ describe('a value cannot turn into something else on the way', () => {
     ['a name that looks like a global flag stays a name', 'register_m2m_client', { client_id: 'agent', client_name: '--json' }],
     ['a client id that looks like a flag stays a client id', 'delete_m2m_client', { client_id: '--yes' }],
   ]
-  // Not kept yet: toolkit/command-line.ts has no form for them. Turns red when it has; make it a plain test then.
-  test.fails.for(hostile)('%s', async ([, name, input]) => {
+  test.for(hostile)('%s', async ([, name, input]) => {
     const { row, operation } = named(name)
     expect(operation.input.safeParse(input).success).toBe(true)
     await roundTrip(row, operation, input)

@@ -97,7 +97,9 @@ function clientStore(kind: ClientKind, { api, realm, profile }: Realm, directory
     async update(current: Observed, fields: Partial<ClientSpec>): Promise<void> {
       const key = 'client_id' in current.spec ? String(current.spec.client_id) : ''
       const body = representationOf(fields)
-      if (Object.keys(body).length > 0) await ask(key, () => api.clients.update({ realm, id: current.id }, body))
+      if (Object.keys(body).length > 0) {
+        await ask(key, () => api.clients.update({ realm, id: current.id }, { ...representationOf(originsOf(current)), ...body }))
+      }
       await mendMappers(current.id, key, fields)
     },
     async remove(current: Observed): Promise<void> {
@@ -129,6 +131,11 @@ function clientStore(kind: ClientKind, { api, realm, profile }: Realm, directory
       }
     }
   }
+}
+
+/** Sent with every PUT: without them Keycloak derives origins from the redirect URIs wherever there are none (measured). */
+function originsOf({ spec }: Observed): Partial<ClientSpec> {
+  return 'web_origins' in spec && spec.web_origins ? { web_origins: spec.web_origins } : {}
 }
 
 function observed(kind: ClientKind, client: ClientRepresentation, profile: string): Observed<'public-client'> {
