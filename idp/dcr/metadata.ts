@@ -85,10 +85,11 @@ export function updateBody(current: ClientInformation, fields: Partial<ClientSpe
 }
 
 /** The fields in which an answer differs from what was asked (arrays are sets); a secret that a public client must not have is one. */
-export function differences(asked: Readonly<Record<string, SecretJson>>, answer: ClientInformation): string[] {
+export function differences(kind: ClientKind, asked: Readonly<Record<string, SecretJson>>, answer: ClientInformation): string[] {
+  // A server may ignore an extension (RFC 7591 section 2); the registration file tells whose the client is.
   const { [OWNER_MARK]: _mark, ...compared } = asked
   const fields = diff<Record<string, unknown>>(answer, compared).map(({ field }) => field)
-  return kindOf(answer) === 'public-client' && answer.client_secret !== undefined ? [...fields, 'client_secret'] : fields
+  return kind === 'public-client' && answer.client_secret !== undefined ? [...fields, 'client_secret'] : fields
 }
 
 /** The part of a spec that is client metadata. @throws ToolkitError unsupported for a disabled client: RFC 7591 has no such state */

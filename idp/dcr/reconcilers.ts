@@ -157,7 +157,7 @@ function clientStore(kind: ClientKind, { issuer, door, initialAccessToken, regis
       const registration = registrationOf(client_name, answer)
       await registrations.save(registration)
       const isSecretMissing = kind === 'machine-client' && answer.client_secret === undefined
-      const different = [...differences(asked, answer), ...(isSecretMissing ? ['client_secret'] : [])]
+      const different = [...differences(kind, asked, answer), ...(isSecretMissing ? ['client_secret'] : [])]
       if (different.length > 0) throw await takenBack(registration, different)
       return { spec: specOf(answer), ...(answer.client_secret ? { secret: answer.client_secret } : {}) }
     },
@@ -167,7 +167,7 @@ function clientStore(kind: ClientKind, { issuer, door, initialAccessToken, regis
       const answer = await replaceClient(door, registration, updateBody(information, fields))
       await keepLatest(registration, answer)
       // Only what we own: a server's own fields, a time of change for one, may well differ.
-      const different = differences(metadataFields(fields), answer)
+      const different = differences(kind, metadataFields(fields), answer)
       if (different.length > 0) throw differs(client_name, different, 'changed')
     },
 

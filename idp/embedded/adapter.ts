@@ -8,6 +8,9 @@ import { clientCredentials, discover } from '../oauth.js'
 import type { Adapter } from '../port.js'
 import { groups } from './reconcilers/group.js'
 
+const LOOPBACK = ['127.0.0.1', 'localhost', '[::1]']
+const USABLE = 'an issuer such as http://127.0.0.1:8888; https off this machine'
+
 export const embedded: Adapter = {
   async connect({ settings, profile, home, latch, signal, onRequest }) {
     const reader = new SettingsReader(settings)
@@ -15,6 +18,7 @@ export const embedded: Adapter = {
     const initialAccessToken = reader.secret('EMBEDDED_INITIAL_ACCESS_TOKEN')
     const adminToken = reader.secret('EMBEDDED_ADMIN_TOKEN')
     reader.check('the embedded identity provider')
+    if (!isUsable(issuer)) throw invalidInput('the configuration', [{ path: 'EMBEDDED_ISSUER', expected: USABLE }])
     const door = createDoor({
       origins: [new URL(issuer).origin],
       latch,
@@ -37,8 +41,8 @@ export const embedded: Adapter = {
   },
   async mint({ identity_name, fields, client_id, client_secret, scope }, doorTo) {
     const { issuer } = fields
-    if (issuer === undefined || !URL.canParse(issuer))
-      throw invalidInput('the identity', [{ path: identity_name, expected: 'issuer, a URL' }])
+    if (issuer === undefined || !isUsable(issuer))
+      throw invalidInput('the identity', [{ path: `${identity_name}.issuer`, expected: USABLE }])
     const door = doorTo(new URL(issuer).origin)
     const authorizationServer = await discover(issuer, door)
     return {
@@ -49,4 +53,11 @@ export const embedded: Adapter = {
       ),
     }
   },
+}
+
+/** Tokens and secrets travel in the open over plain http, which is bearable on loopback only. */
+function isUsable(issuer: string): boolean {
+  if (!URL.canParse(issuer)) return false
+  const { protocol, hostname } = new URL(issuer)
+  return protocol === 'https:' || (protocol === 'http:' && LOOPBACK.includes(hostname))
 }
