@@ -127,8 +127,11 @@ function groupsMapper(claim: string): ProtocolMapperRepresentation {
 function audienceMapper(audience: string): ProtocolMapperRepresentation {
   const config = {
     'included.custom.audience': audience,
+    // Empty takes out what somebody put there; Keycloak does not store it.
+    'included.client.audience': '',
     'access.token.claim': 'true',
     'id.token.claim': 'false',
+    'userinfo.token.claim': 'false',
     'introspection.token.claim': 'true',
   }
   return { name: AUDIENCE_MAPPER, protocol: 'openid-connect', protocolMapper: 'oidc-audience-mapper', config }
