@@ -37,6 +37,11 @@ export const SHOWS: Readonly<Record<string, Show>> = {
     files: ['test/live/keycloak-quiet.test.ts'],
     project: 'live',
   },
+  drift: {
+    title: 'Every field of the IDE client edited behind our back: seen alone, mended whole, nothing of others touched',
+    files: ['test/live/drift.test.ts'],
+    project: 'live',
+  },
 }
 
 const root = resolve(import.meta.dirname, '..')
