@@ -7,10 +7,15 @@ import { createLocalJWKSet } from 'jose/jwks/local'
 import { isToolkitError, ToolkitError } from '../../../core/errors.js'
 import type { Door } from '../../../core/http.js'
 import { discover } from '../../../idp/oauth.js'
-import type { TrustedIssuer } from './verify.js'
+
+/** Whose keys are read, and from where when not from where its metadata says. */
+export interface KeySource {
+  readonly issuer: string
+  readonly jwks_uri?: string
+}
 
 /** Fetches an issuer's JWK set (RFC 7517 section 5), unparsed beyond JSON. */
-export type FetchKeySet = (issuer: TrustedIssuer) => Promise<unknown>
+export type FetchKeySet = (issuer: KeySource) => Promise<unknown>
 
 type KeySet = ReturnType<typeof createLocalJWKSet>
 
@@ -22,7 +27,7 @@ const COOLDOWN_MS = 30_000
 const FIRST_COOLDOWN_MS = 1_000
 
 /** A key resolver for `jwtVerify`. @throws ToolkitError unavailable when no key set can be had */
-export function createKeys(issuer: TrustedIssuer, fetchKeySet: FetchKeySet, now: () => number): KeySet {
+export function createKeys(issuer: KeySource, fetchKeySet: FetchKeySet, now: () => number): KeySet {
   let known: { keys: KeySet; at: number } | undefined
   let attemptedAt = Number.NEGATIVE_INFINITY
   let failure: unknown
