@@ -1,7 +1,7 @@
 /** Pure: from what the registry says about a server to what an MCP client needs: URL, login client, port, header names. */
 import { ToolkitError } from '../core/errors.js'
+import { cleanText } from '../core/foreign-text.js'
 import { httpUrl } from '../core/vocabulary.js'
-import { foreignText } from './foreign-text.js'
 import type { ConnectConfig } from './records.js'
 
 export interface ConnectTarget {
@@ -79,7 +79,7 @@ function clientIdOf(client_id: string | null): string | null {
 }
 
 function unusable(whose: string, what: string, expected: string): ToolkitError {
-  const message = `the registry's ${what} of ${foreignText(whose)} cannot be given to a client: ${expected} is due`
+  const message = `the registry's ${what} of ${cleanText(whose)} cannot be given to a client: ${expected} is due`
   return new ToolkitError(
     'unexpected_response',
     message,

@@ -4,8 +4,8 @@
  */
 import { z } from 'zod'
 import { invalidInput, type Problem, ToolkitError } from '../core/errors.js'
+import { cleanText } from '../core/foreign-text.js'
 import type { Answer } from '../core/http.js'
-import { foreignText } from './foreign-text.js'
 
 /** What the request was about, for `not_found`, `conflict` and `owned_elsewhere`. */
 export interface Subject {
@@ -27,7 +27,7 @@ export function registryError(
 ): ToolkitError {
   const body = shape.safeParse(json)
   const { detail, error, reason } = body.success ? body.data : {}
-  const said = foreignText(typeof detail === 'string' ? detail : (reason ?? error ?? ''))
+  const said = oneLine(typeof detail === 'string' ? detail : (reason ?? error ?? ''))
   const text = (otherwise: string) => (said === '' ? otherwise : `the registry says: ${said}`)
   switch (status) {
     case 401:
@@ -79,14 +79,17 @@ function problemsOf(detail: z.output<typeof shape>['detail'], said: string): Pro
   if (!Array.isArray(detail)) return [{ path: 'request', expected: said === '' ? 'something else' : said }]
   return detail.slice(0, 50).map(({ loc, msg }) => {
     const place = loc.length > 1 && (loc[0] === 'body' || loc[0] === 'query') ? loc.slice(1) : loc
-    const path = place
-      .map((part, index) => (typeof part === 'number' ? `[${part}]` : `${index === 0 ? '' : '.'}${foreignText(part)}`))
-      .join('')
-    return { path, expected: foreignText(msg) }
+    const path = place.map((part, index) => (typeof part === 'number' ? `[${part}]` : `${index === 0 ? '' : '.'}${oneLine(part)}`)).join('')
+    return { path, expected: oneLine(msg) }
   })
 }
 
 function retryAfter(headers: Headers): { retry_after_seconds?: number } {
   const seconds = Number(headers.get('retry-after') ?? Number.NaN)
   return Number.isFinite(seconds) ? { retry_after_seconds: seconds } : {}
+}
+
+/** A line break in a message would let the registry write lines of its own into ours. */
+function oneLine(text: string): string {
+  return cleanText(text.replace(/\s+/g, ' ').trim())
 }
