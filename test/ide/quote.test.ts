@@ -71,9 +71,7 @@ const word = fc.oneof(
   fc.array(fc.constantFrom(...pieces), { maxLength: 6 }).map((some) => some.join('')),
   fc.string({ unit: 'grapheme', maxLength: 12 }),
 )
-const argv = fc
-  .array(word, { minLength: 1, maxLength: 8 })
-  .filter((words) => !words.join('').includes('\0') && words.every((one) => one.isWellFormed()))
+const argv = fc.array(word, { minLength: 1, maxLength: 8 }).filter((words) => !words.join('').includes('\0'))
 
 describe.each(['sh', 'bash'] as const)('in %s', (shell) => {
   test('a program gets back exactly the words that were quoted', () => {
