@@ -6,6 +6,7 @@
 import { Agent, type BodyInit, fetch as undiciFetch } from 'undici'
 import { ToolkitError } from './errors.js'
 import { networkFailure, refuseForeignFormat, refuseStatus } from './http-failure.js'
+import { allowedUrl, configuredOrigins } from './origins.js'
 import { Secret } from './secret.js'
 
 /** What a reader of the journal may know of a request: never a header, a body or a query. */
@@ -48,6 +49,8 @@ export interface DoorOptions {
   /** Says which requests change nothing besides GET and HEAD: a token request, a vendor's reading POST. */
   readonly isRead?: (request: DoorRequest) => boolean
   readonly latch: WriteLatch
+  /** Lets credentials travel unencrypted to an http origin that is not on this machine. */
+  readonly allowHttp?: boolean
   /** Ends every request of the run, e.g. at Ctrl-C. */
   readonly signal?: AbortSignal
   /** Whole request including the body, milliseconds. */
@@ -105,12 +108,12 @@ const CONNECT_MS = 5_000
 const BODILESS = new Set([204, 205, 304])
 
 /**
- * Opens a door; options are checked by their callers.
+ * Opens a door. @throws ToolkitError invalid_input for a plain http origin off this machine
  * Its requests throw ToolkitError `unexpected_response` (foreign URL, redirect, not JSON, too large), `unavailable` (no answer) or
  * `internal` (a write while the latch is shut).
  */
 export function createDoor(options: DoorOptions): Door {
-  const origins = new Set(options.origins.map((origin) => new URL(origin).origin))
+  const origins = configuredOrigins(options.origins, options.allowHttp)
   const timeoutMs = options.timeoutMs ?? TIMEOUT_MS
   const maxBytes = options.maxBytes ?? MAX_BYTES
   const agent = new Agent({
@@ -191,27 +194,6 @@ export function createDoor(options: DoorOptions): Door {
 }
 
 /** An http or https URL of a configured origin. The text is not repeated: it may hold a password or a code. */
-function allowedUrl(text: string, origins: ReadonlySet<string>): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  // A blob: URL has the origin of the URL inside it.
-  if (url === undefined || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
-    throw new ToolkitError('unexpected_response', 'something that is not an http URL was refused; nothing was sent', {
-      system: url?.protocol ?? 'no URL',
-      reason: 'not_http_url',
-    })
-  }
-  if (url.username !== '' || url.password !== '') {
-    throw new ToolkitError('internal', 'a URL with a user name or password inside was refused', { where: 'http door' })
-  }
-  if (!origins.has(url.origin)) {
-    throw new ToolkitError('unexpected_response', `${url.origin} is not a configured origin; nothing was sent to it`, {
-      system: url.origin,
-      reason: 'foreign_origin',
-    })
-  }
-  return url
-}
-
 async function readCapped(stream: ReadableStream<Uint8Array> | null, maxBytes: number, system: string): Promise<Uint8Array<ArrayBuffer>> {
   if (stream === null) return new Uint8Array()
   const chunks: Uint8Array[] = []

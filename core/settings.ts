@@ -29,6 +29,7 @@ export const SETTINGS = {
   REGISTRY_ISSUERS: { meaning: 'issuers that the embedded registry trusts: `keycloak=<issuer>,embedded=<issuer>`, the first is primary' },
   REGISTRY_IDENTITY_FILE: { meaning: 'identity whose token opens the registry' },
   REGISTRY_TOKEN_FILE: { meaning: 'file with an access token for the registry, used instead of an identity' },
+  MCP_IDP_ALLOW_HTTP: { meaning: '`true` lets credentials travel over plain http off this machine' },
   MCP_GATEWAY_AUDIENCE: { meaning: 'audience that the gateway accepts', fallback: 'mcp-gateway' },
 } as const satisfies Record<string, Setting>
 export type SettingName = keyof typeof SETTINGS

@@ -1,6 +1,6 @@
 /** The port between the rooms and one tenant of one identity provider. */
 
-import type { Door, JournalEntry, WriteLatch } from '../core/http.js'
+import type { Door, DoorOptions } from '../core/http.js'
 import type { Reconcilers } from '../core/plan.js'
 import type { IdentityFacts } from '../core/private-file.js'
 import type { SettingSource } from '../core/settings.js'
@@ -14,9 +14,8 @@ export interface Connecting {
   readonly profile: string
   /** Home folder, for the declared state of decision "registrations". */
   readonly home: string
-  readonly latch: WriteLatch
-  readonly signal?: AbortSignal
-  readonly onRequest?: (entry: JournalEntry) => void
+  /** A door to these origins, with the latch, the deadline and the log of this run. */
+  open(options: Pick<DoorOptions, 'origins' | 'isRead'>): Door
 }
 
 /** A connected tenant: a realm, an issuer. */

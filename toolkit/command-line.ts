@@ -47,13 +47,23 @@ function unwrapped(schema: z.ZodType): z.ZodType {
   return schema instanceof z.ZodOptional || schema instanceof z.ZodDefault ? unwrapped(schema.unwrap() as z.ZodType) : schema
 }
 
-/** What a person would type for this input, as words that read back to the same input; quote them for a shell before printing. */
-export function commandLine(command: readonly string[], operation: Shaped, input: Readonly<Record<string, unknown>>): string[] {
+/**
+ * What a person would type for this input, as words that read back to the same input; quote them for a shell before printing.
+ * `more` holds flags that are not the operation's own: `--home`, `--yes`.
+ */
+export function commandLine(
+  command: readonly string[],
+  operation: Shaped,
+  input: Readonly<Record<string, unknown>>,
+  more: readonly string[] = [],
+): string[] {
   const flags = flagsOf(operation).filter(({ field }) => input[field] !== undefined)
   const named = flags.filter((flag) => !flag.positional).flatMap((flag) => words(flag, input[flag.field]))
   const positional = (operation.positionals ?? []).flatMap((field) => (input[field] === undefined ? [] : [listText(input[field])]))
   // After `--` nothing is read as a flag (POSIX Utility Syntax Guideline 10).
-  const guarded = positional.some((word) => word.startsWith('-')) ? [...named, '--', ...positional] : [...positional, ...named]
+  const guarded = positional.some((word) => word.startsWith('-'))
+    ? [...named, ...more, '--', ...positional]
+    : [...positional, ...named, ...more]
   return ['mcp-idp', ...command, ...guarded]
 }
 

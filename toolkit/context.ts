@@ -8,7 +8,7 @@ import type { Secret } from '../core/secret.js'
 import { type SettingSource, SettingsReader } from '../core/settings.js'
 import type { IdpName } from '../core/vocabulary.js'
 import type { CredentialsContext } from '../credentials-provider/operations.js'
-import { IDPS, type Tenant } from '../idp/index.js'
+import { type Connecting, IDPS, type Tenant } from '../idp/index.js'
 import type { RegistryClient } from '../registry/client.js'
 import type { RegistryContext } from '../registry/operations/m2m-clients.js'
 import type { RegistryRowOptions } from '../registry/reconcilers.js'
@@ -48,32 +48,24 @@ export function createContext(around: Surroundings): ToolkitContext {
     around.onRequest?.(entry)
   }
   const stopping = signal ? { signal } : {}
+  const open: Connecting['open'] = (options) => {
+    const door = createDoor({ latch, allowHttp: settings('MCP_IDP_ALLOW_HTTP') === 'true', onRequest, ...stopping, ...options })
+    closing.push(() => door.close())
+    return door
+  }
 
   const tenant = memo(async (idp: IdpName): Promise<Tenant> => {
     const adapter = await IDPS[idp].load()
-    const connected = await adapter.connect({ settings, profile, home, latch, onRequest, ...stopping })
-    closing.push(() => connected.close())
-    return connected
+    return adapter.connect({ settings, profile, home, open })
   })
-  const doorTo = memoSync((origin: string): Door => {
-    // Minting asks token endpoints only: every POST through these doors is a token request.
-    const door = createDoor({
-      origins: [origin],
-      latch: new WriteLatch(),
-      isRead: ({ method }) => method === 'POST',
-      onRequest,
-      ...stopping,
-    })
-    closing.push(() => door.close())
-    return door
-  })
+  // Minting asks token endpoints only: every POST through these doors is a token request.
+  const doorTo = memo((origin: string): Door => open({ origins: [origin], isRead: ({ method }) => method === 'POST' }))
   const registryAs = async (token: () => Promise<Secret>): Promise<RegistryClient> => {
     const reader = new SettingsReader(settings)
     const url = reader.url('REGISTRY_URL')
     reader.check('the registry')
     const { registryClient } = await import('../registry/client.js')
-    const door = createDoor({ origins: [new URL(url).origin], latch, onRequest, ...stopping })
-    closing.push(() => door.close())
+    const door = open({ origins: [new URL(url).origin] })
     return registryClient({ url, door, token })
   }
   const registry = once(() => registryAs(once(() => registryToken({ home, settings, doorTo }))))
@@ -139,11 +131,7 @@ async function registryToken({
   return (await adapter.mint(identity, doorTo)).token.access_token
 }
 
-function memo<K extends string, V>(make: (key: K) => Promise<V>): (key: K) => Promise<V> {
-  return memoSync(make)
-}
-
-function memoSync<K extends string, V>(make: (key: K) => V): (key: K) => V {
+function memo<K extends string, V>(make: (key: K) => V): (key: K) => V {
   const made = new Map<K, V>()
   return (key) => {
     const value = made.get(key) ?? make(key)

@@ -34,6 +34,11 @@ export function homeFolder(flag: string | undefined, env: Environment): string {
   return join(base && isAbsolute(base) ? base : join(homedir(), '.config'), 'mcp-idp')
 }
 
+/** Words that name this home at a terminal where nothing is set: none for the user's own configuration folder. */
+export function homeWords(home: string): string[] {
+  return home === homeFolder(undefined, {}) ? [] : ['--home', home]
+}
+
 /** The profile of a home; an empty one when there is none. @throws ToolkitError invalid_input */
 export async function readProfile(home: string): Promise<Profile> {
   const path = join(home, 'profile.json')

@@ -2,7 +2,7 @@
 import KeycloakAdminClient from '@keycloak/keycloak-admin-client'
 import { Agent, type Dispatcher } from 'undici'
 import { invalidInput, isToolkitError, ToolkitError } from '../../core/errors.js'
-import { createDoor, type Door } from '../../core/http.js'
+import type { Door } from '../../core/http.js'
 import type { Secret } from '../../core/secret.js'
 import { SettingsReader } from '../../core/settings.js'
 import { type AccessToken, clientCredentials, passwordGrant } from '../oauth.js'
@@ -26,13 +26,10 @@ type Administrator =
 /** @throws ToolkitError not_configured, unauthenticated, not_found for a missing realm, unavailable */
 export async function connectRealm(connecting: Connecting): Promise<Realm> {
   const { url, realm, adminRealm, administrator } = configuration(connecting)
-  const door = createDoor({
+  const door = connecting.open({
     origins: [new URL(url).origin],
-    latch: connecting.latch,
     isRead: ({ method, url: { pathname } }) =>
       method === 'POST' && pathname.endsWith(`/realms/${adminRealm}/protocol/openid-connect/token`),
-    ...(connecting.signal ? { signal: connecting.signal } : {}),
-    ...(connecting.onRequest ? { onRequest: connecting.onRequest } : {}),
   })
   try {
     const issuer = await issuerOf(url, realm, door)

@@ -12,7 +12,7 @@ export interface TestDoor extends Door {
 /** A door to these origins. */
 export function doorTo(origins: readonly string[], options: Partial<DoorOptions> = {}): TestDoor {
   const latch = options.latch ?? new WriteLatch()
-  return { ...createDoor({ origins, timeoutMs: 2_000, ...options, latch }), latch }
+  return { ...createDoor({ origins, timeoutMs: 2_000, allowHttp: true, ...options, latch }), latch }
 }
 
 /** The ToolkitError the work ends with. @throws Error when it succeeds, and whatever else it throws */

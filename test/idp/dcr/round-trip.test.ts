@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { converge } from '../../../core/converge.js'
-import { WriteLatch } from '../../../core/http.js'
+import { createDoor, WriteLatch } from '../../../core/http.js'
 import type { Wanted } from '../../../core/plan.js'
 import { secretFile } from '../../../core/private-file.js'
 import { Secret } from '../../../core/secret.js'
@@ -168,7 +168,12 @@ describe('the embedded provider behind the port', () => {
 
   test('converges to a group, a public client and a machine client with its secret in a file; a second run writes nothing', async () => {
     const latch = new WriteLatch()
-    const tenant = await embedded.connect({ settings: settings(), profile: 'default', home, latch })
+    const tenant = await embedded.connect({
+      settings: settings(),
+      profile: 'default',
+      home,
+      open: (options) => createDoor({ ...options, latch }),
+    })
     try {
       const path = join(home, 'identities', 'nightly.json')
       const wanted: Wanted[] = [
@@ -226,7 +231,12 @@ describe('the embedded provider behind the port', () => {
 
   test('a lost secret file is written again from what the provider says', async () => {
     const latch = new WriteLatch()
-    const tenant = await embedded.connect({ settings: settings(), profile: 'default', home, latch })
+    const tenant = await embedded.connect({
+      settings: settings(),
+      profile: 'default',
+      home,
+      open: (options) => createDoor({ ...options, latch }),
+    })
     try {
       const path = join(home, 'identities', 'lost.json')
       const wanted: Wanted[] = [
@@ -254,7 +264,14 @@ describe('the embedded provider behind the port', () => {
   })
 
   test('everything that is missing is told at once', async () => {
-    const failure = await failureOf(embedded.connect({ settings: () => undefined, profile: 'default', home, latch: new WriteLatch() }))
+    const failure = await failureOf(
+      embedded.connect({
+        settings: () => undefined,
+        profile: 'default',
+        home,
+        open: (options) => createDoor({ ...options, latch: new WriteLatch() }),
+      }),
+    )
     expect(failure).toMatchObject({
       code: 'not_configured',
       details: { missing: ['EMBEDDED_ISSUER', 'EMBEDDED_INITIAL_ACCESS_TOKEN', 'EMBEDDED_ADMIN_TOKEN'] },
@@ -266,7 +283,12 @@ describe('the embedded provider behind the port', () => {
     async (issuer) => {
       expect(
         await failureOf(
-          embedded.connect({ settings: settings({ EMBEDDED_ISSUER: issuer }), profile: 'default', home, latch: new WriteLatch() }),
+          embedded.connect({
+            settings: settings({ EMBEDDED_ISSUER: issuer }),
+            profile: 'default',
+            home,
+            open: (options) => createDoor({ ...options, latch: new WriteLatch() }),
+          }),
         ),
       ).toMatchObject({ code: 'invalid_input' })
       const identity = {
@@ -276,7 +298,9 @@ describe('the embedded provider behind the port', () => {
         client_secret: new Secret('unsent-secret'),
         fields: { issuer },
       } as const
-      expect(await failureOf(embedded.mint(identity, () => door))).toMatchObject({ code: 'invalid_input' })
+      expect(
+        await failureOf(embedded.mint(identity, (origin) => createDoor({ origins: [origin], latch: new WriteLatch() }))),
+      ).toMatchObject({ code: 'invalid_input' })
     },
   )
 })
