@@ -39,7 +39,7 @@ export async function start(options: StartOptions): Promise<number> {
     await runMainJob(context, world, tell)
     if (options.once) return 0
     if (!options.json) print(closingLines(world).join('\n'))
-    await new Promise<void>((resolve) => stop.signal.addEventListener('abort', () => resolve(), { once: true }))
+    await interrupted(stop.signal)
     return EXIT_INTERRUPTED
   } catch (error) {
     if (stop.signal.aborted) return EXIT_INTERRUPTED
@@ -53,6 +53,11 @@ export async function start(options: StartOptions): Promise<number> {
   }
 }
 
+/** Resolves at once when it has happened already, which no listener would hear of. */
+function interrupted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true })))
+}
+
 function announce(tell: Tell, part: 'provider' | 'registry', url: string): void {
   if (part === 'provider') tell(1, `Identity provider is up: ${url}`)
   else tell(2, `Registry is up: ${url}`)
@@ -61,7 +66,9 @@ function announce(tell: Tell, part: 'provider' | 'registry', url: string): void 
 /** Numbered lines for people, one JSON object a step with `--json`. */
 function teller(json: boolean): Tell {
   return (step, title, details = []) => {
-    print(json ? JSON.stringify({ step, title, details }) : [`${step}. ${title}`, ...details.map((line) => `   ${line}`)].join('\n'))
+    print(
+      json ? JSON.stringify({ step, title, details }) : [`${step}. ${title}`, ...details.map((line) => `   ${line}`.trimEnd())].join('\n'),
+    )
   }
 }
 

@@ -1,10 +1,10 @@
 /** The three servers of `start` in one process: identity provider, registry, demo MCP server; their state lies in the home. */
 import { join, relative } from 'node:path'
-import { invalidInput, type Problem } from '../core/errors.js'
-import { makePrivateFolder, savePrivateFile, secretFile } from '../core/private-file.js'
+import { Problems } from '../core/errors.js'
+import { createPrivateFile, makePrivateFolder, secretFile } from '../core/private-file.js'
 import { startEmbeddedProvider } from '../idp/embedded/server.js'
 import { demoServer } from '../mcp-server/demo.js'
-import { startRegistry } from '../registry/server/start.js'
+import { type RunningRegistry, startRegistry } from '../registry/server/start.js'
 import { type Environment, type Profile, readProfile, saveProfile } from '../toolkit/home.js'
 import { parseIssuers, trusted } from '../toolkit/trusted-issuers.js'
 
@@ -45,11 +45,12 @@ const DEFAULT_PORTS = { registry: 7860, issuer: 8888 }
 /** @throws ToolkitError invalid_input for a port that is busy or no port, naming its flag */
 export async function startWorld(options: WorldOptions): Promise<World> {
   const { home, env, log } = options
-  await makePrivateFolder(home)
-  // Nothing of a home is ever committed with the project around it.
-  await savePrivateFile(join(home, '.gitignore'), '*\n')
+  // Refuses a home that others can write to, before anything is written there.
   const profile = await readProfile(home)
   const ports = choosePorts(options, profile)
+  await makePrivateFolder(home)
+  // Nothing of a home is ever committed with the project around it; a file that is there is somebody's.
+  await createPrivateFile(join(home, '.gitignore'), '*\n')
   const resources: string[] = []
   const provider = await startEmbeddedProvider({
     folder: join(home, 'provider'),
@@ -59,14 +60,18 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     onLog: (entry) => log({ server: 'provider', ...entry }),
   })
   options.onUp('provider', provider.issuer)
+  let registry: RunningRegistry | undefined
   try {
+    const settings = { ...profile.settings, EMBEDDED_ISSUER: provider.issuer }
+    // Saved before any record names the issuer: a start that is cut off after this is mended at the same port.
+    await saveProfile(home, { profile: profile.profile, settings })
     const identityFile = join(home, 'gateway', `${DEMO.gateway}.json`)
     const facts = { identity_name: DEMO.gateway, auth_provider: 'embedded', issuer: provider.issuer }
     await secretFile(identityFile, facts).save(provider.machine.client_secret, provider.machine.client_id)
     const embedded = trusted('embedded', provider.issuer)
     const others = env['REGISTRY_ISSUERS'] ? parseIssuers(env['REGISTRY_ISSUERS']).filter(({ issuer }) => issuer !== embedded.issuer) : []
     const issuers = [...others, embedded]
-    const registry = await startRegistry({
+    registry = await startRegistry({
       folder: join(home, 'registry'),
       port: ports.registry,
       issuers,
@@ -89,38 +94,48 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     await saveProfile(home, {
       profile: profile.profile,
       settings: {
-        ...profile.settings,
+        ...settings,
         REGISTRY_URL: registry.url,
         REGISTRY_ISSUERS: issuers.map(({ name, issuer }) => `${name}=${issuer}`).join(','),
         REGISTRY_IDENTITY_FILE: relative(home, identityFile),
-        EMBEDDED_ISSUER: provider.issuer,
         EMBEDDED_INITIAL_ACCESS_TOKEN: `file:${relative(home, provider.files.initialAccessToken)}`,
         EMBEDDED_ADMIN_TOKEN: `file:${relative(home, provider.files.adminToken)}`,
       },
     })
+    const { url: registryUrl, close: closeRegistry } = registry
     const close = async () => {
-      await registry.close()
+      await closeRegistry()
       await provider.close()
     }
-    return { home, issuer: provider.issuer, registryUrl: registry.url, peopleFile: provider.files.people, close }
+    return { home, issuer: provider.issuer, registryUrl, peopleFile: provider.files.people, close }
   } catch (error) {
+    await registry?.close()
     await provider.close()
     throw error
   }
 }
 
-/** Flag, else the port of the last start (the issuer must be stable), else the default; 0 lets the system choose. */
+/**
+ * The port of the last start, else the flag (0 lets the system choose), else the default. Another registry port is taken;
+ * another issuer port is not: tokens, clients and records name the issuer.
+ */
 function choosePorts({ port, issuerPort }: WorldOptions, { settings }: Profile): { registry: number; issuer: number } {
-  const problems: Problem[] = []
-  const typed = (flag: string, text: string | undefined, saved: string | undefined, fallback: number) => {
-    const before = saved !== undefined && URL.canParse(saved) ? Number(new URL(saved).port) : 0
-    if (text === undefined) return before || fallback
-    if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535)
-      problems.push({ path: flag, expected: 'a port, 0 to 65535', found: text.slice(0, 20) })
-    return Number(text)
+  const problems = new Problems()
+  const typed = (flag: string, text: string | undefined, before: number | undefined, fallback: number): number => {
+    if (text === undefined) return before ?? fallback
+    if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) problems.add(flag, 'a port, 0 to 65535', text.slice(0, 20))
+    return Number(text) || (before ?? 0)
   }
-  const registry = typed('--port', port, settings['REGISTRY_URL'], DEFAULT_PORTS.registry)
-  const issuer = typed('--issuer-port', issuerPort, settings['EMBEDDED_ISSUER'], DEFAULT_PORTS.issuer)
-  if (problems.length > 0) throw invalidInput('the command line', problems)
+  const issuerBefore = portOf(settings['EMBEDDED_ISSUER'])
+  const registry = typed('--port', port, portOf(settings['REGISTRY_URL']), DEFAULT_PORTS.registry)
+  const issuer = typed('--issuer-port', issuerPort, issuerBefore, DEFAULT_PORTS.issuer)
+  if (issuerBefore !== undefined && issuer !== issuerBefore)
+    problems.add('--issuer-port', `${issuerBefore}, or another --home: what was set up here names that issuer`, String(issuer))
+  problems.throwIfAny('the command line')
   return { registry, issuer }
+}
+
+function portOf(url: string | undefined): number | undefined {
+  // A URL leaves out the port that its scheme implies.
+  return url !== undefined && URL.canParse(url) ? Number(new URL(url).port || 80) : undefined
 }
