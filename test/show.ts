@@ -42,6 +42,11 @@ export const SHOWS: Readonly<Record<string, Show>> = {
     files: ['test/live/drift.test.ts'],
     project: 'live',
   },
+  'plan-writes-nothing': {
+    title: 'Every change operation, at every provider, planned where it has something to do: 0 writes at all three servers',
+    files: ['test/live/plan-writes-nothing.test.ts'],
+    project: 'live',
+  },
 }
 
 const root = resolve(import.meta.dirname, '..')
