@@ -4,26 +4,22 @@
  */
 import { invalidInput, type Problem } from '../core/errors.js'
 
-export interface RedirectCheck {
-  /** Allows a final `/*` after a loopback host: every path of it (Keycloak only). */
-  readonly wildcard?: boolean
-  /** Where the URI stands, for the error: `redirect_uris[2]`. */
-  readonly path?: string
-}
-
 const LONGEST = 2048
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]']
 /** Schemes that a browser runs, opens as a document of the page that asked, or hands to another protocol. */
 const NO_APP = ['about:', 'blob:', 'data:', 'file:', 'filesystem:', 'ftp:', 'javascript:', 'vbscript:', 'view-source:', 'ws:', 'wss:']
 
 /**
- * Refuses a redirect URI that never works or is dangerous (RFC 6749 section 3.1.2, RFC 8252 section 7, RFC 9700 section 2.1).
- * @throws ToolkitError invalid_input with every reason
+ * Refuses redirect URIs that never work or are dangerous (RFC 6749 section 3.1.2, RFC 8252 section 7, RFC 9700 section 2.1).
+ * `wildcard` allows a final `/*` after a loopback host (Keycloak only).
+ * @throws ToolkitError invalid_input with every reason against every URI, each at `redirect_uris[n]`
  */
-export function checkRedirectUri(uri: string, { wildcard = false, path = 'redirect_uri' }: RedirectCheck = {}): void {
-  const found = JSON.stringify(uri.slice(0, 200))
-  const problems: Problem[] = reasonsAgainst(uri, wildcard).map((expected) => ({ path, expected, found }))
-  if (problems.length > 0) throw invalidInput('the redirect URI', problems)
+export function checkRedirectUris(uris: readonly string[], { wildcard = false }: { readonly wildcard?: boolean } = {}): void {
+  const problems = uris.flatMap((uri, index): Problem[] => {
+    const found = JSON.stringify(uri.slice(0, 200))
+    return reasonsAgainst(uri, wildcard).map((expected) => ({ path: `redirect_uris[${index}]`, expected, found }))
+  })
+  if (problems.length > 0) throw invalidInput('the set of redirect URIs', problems)
 }
 
 function reasonsAgainst(uri: string, wildcard: boolean): string[] {

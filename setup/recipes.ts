@@ -3,6 +3,7 @@ import type { ManualStep, Wanted } from '../core/plan.js'
 import type { Ref } from '../core/resources.js'
 import type { SecretSink } from '../core/sink.js'
 import { DEFAULT_AUDIENCE, GROUPS_CLAIM } from '../core/vocabulary.js'
+import { checkRedirectUris } from '../ide/redirect-check.js'
 import { isCodexCallback } from '../ide/redirects.js'
 import type { Capabilities } from '../idp/index.js'
 
@@ -31,8 +32,12 @@ export function clientRef(capabilities: Capabilities, kind: 'public-client' | 'm
   return capabilities.client_id === 'chosen' ? key : { from: { kind, key }, field: 'client_id' }
 }
 
-/** A public client for people at an IDE: code flow with PKCE S256, no secret, nothing else (RFC 8252, RFC 9700 section 2.1). */
+/**
+ * A public client for people at an IDE: code flow with PKCE S256, no secret, nothing else (RFC 8252, RFC 9700 section 2.1).
+ * @throws ToolkitError invalid_input with every reason against every redirect URI
+ */
 export function ideClient(capabilities: Capabilities, client: IdeClient): Wanted<'public-client'> {
+  checkRedirectUris(client.redirect_uris)
   const key = clientKey(capabilities, client)
   const perClient = {
     pkce: 'S256',

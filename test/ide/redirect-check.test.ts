@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { isToolkitError } from '../../core/errors.js'
-import { checkRedirectUri, type RedirectCheck } from '../../ide/redirect-check.js'
+import { checkRedirectUris } from '../../ide/redirect-check.js'
 
-function reasons(uri: string, options: RedirectCheck = {}): string[] {
+function reasons(uri: string, options: { wildcard?: boolean } = {}): string[] {
   try {
-    checkRedirectUri(uri, options)
+    checkRedirectUris([uri], options)
   } catch (error) {
     if (isToolkitError(error, 'invalid_input')) return error.details.problems.map(({ expected }) => expected)
     throw error
@@ -88,7 +88,7 @@ describe('refused, with the reason', () => {
   })
 
   test('every reason is told at once, and where the URI stands', () => {
-    const check = () => checkRedirectUri('http://U:p@Evil.example/*#x', { path: 'redirect_uris[2]' })
+    const check = () => checkRedirectUris(['http://localhost/callback', 'cursor://a/b', 'http://U:p@Evil.example/*#x'])
     expect(reasons('http://U:p@Evil.example/*#x')).toHaveLength(5)
     expect(check).toThrow(/redirect_uris\[2\]/)
   })

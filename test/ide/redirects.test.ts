@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { isToolkitError } from '../../core/errors.js'
 import { CLIENTS, type ClientRow, MCP_CLIENTS, type McpClient } from '../../ide/catalogue.js'
-import { checkRedirectUri } from '../../ide/redirect-check.js'
+import { checkRedirectUris } from '../../ide/redirect-check.js'
 import { codexCallbackId, isCodexCallback, type RedirectOptions, redirectUris } from '../../ide/redirects.js'
 
 const SERVER = 'https://gateway.example.com/my-server/mcp'
@@ -103,7 +103,7 @@ test('for any choice: no duplicates, the same order however the clients are name
       const { uris: made } = redirectUris(chosen)
       expect(new Set(made).size).toBe(made.length)
       expect(redirectUris({ ...chosen, clients: chosen.clients.toReversed() }).uris).toEqual(made)
-      for (const uri of made) expect(() => checkRedirectUri(uri)).not.toThrow()
+      expect(() => checkRedirectUris(made)).not.toThrow()
       expect(made.some((uri) => uri.startsWith('https:'))).toBe(chosen.hosted && chosen.clients.includes('cursor'))
       const perServer = chosen.clients.includes('codex') ? new Set(chosen.serverUrls.map((url) => new URL(url).href)).size : 0
       expect(made.filter(isCodexCallback)).toHaveLength(perServer)
