@@ -1,27 +1,30 @@
 #!/usr/bin/env node
 /** `mcp-idp`: finds the operation of a command line, and gets out of the way. Loads no schema library for --help and --version. */
-import { readFileSync } from 'node:fs'
-import { Command, CommanderError, Option } from 'commander'
+import { Command, CommanderError } from 'commander'
+import { ERRORS } from '../core/errors.js'
 import { CATALOG, type CatalogRow } from '../toolkit/catalog.js'
 import { addCompletion } from './completions.js'
 import { addMcp } from './mcp-command.js'
 import { addStart } from './start-command.js'
+import { readEnvFile, usageError } from './usage.js'
+import { version } from './version.js'
 
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
-
-/** Exit status for a command line that cannot be understood. */
-const EXIT_USAGE = 2
-
-export function createProgram(): Command {
+export function createProgram(json: boolean): Command {
   const program = new Command('mcp-idp')
     .description('Sets up identity providers for an MCP gateway: clients for IDEs and machines, registry records, tokens.')
     .version(version)
     .option('--home <folder>', 'folder with profile, identities and tokens (else MCP_IDP_HOME, else the configuration folder)')
     .option('--json', 'print one JSON document')
     .option('--debug', 'print the stack of a defect')
-    .addOption(new Option('--env-file <path>', 'read environment variables from a file first'))
+    .option('--env-file <path>', 'read environment variables from a file first; those that are set stay')
     .exitOverride()
+    // With --json the one document on stdout tells it all.
+    .configureOutput(json ? { writeErr: () => undefined } : {})
     .showHelpAfterError('(add --help for the options and examples)')
+    .hook('preAction', (_program, command) => {
+      const { envFile } = command.optsWithGlobals<{ envFile?: string }>()
+      if (envFile !== undefined) readEnvFile(envFile)
+    })
     .addHelpText(
       'after',
       '\nExamples:\n  mcp-idp start --once\n  mcp-idp setup ide-client --idp keycloak --plan\n  mcp-idp m2m list --json',
@@ -52,23 +55,26 @@ function namedRow(argv: readonly string[]): CatalogRow | undefined {
 }
 
 async function main(argv: readonly string[]): Promise<number> {
-  const program = createProgram()
+  const [json, debug] = [argv.includes('--json'), argv.includes('--debug')]
+  const program = createProgram(json)
   for (const row of CATALOG) commandOf(program, row)
   const row = namedRow(argv)
   let exit = 0
-  if (row) {
-    const { attachOperation } = await import('./operation-command.js')
-    await attachOperation(commandOf(program, row), row, (code) => {
-      exit = code
-    })
-  }
   try {
+    if (row) {
+      const { attachOperation } = await import('./operation-command.js')
+      await attachOperation(commandOf(program, row), row, (code) => {
+        exit = code
+      })
+    }
     await program.parseAsync([...argv], { from: 'user' })
     return process.exitCode === undefined ? exit : Number(process.exitCode)
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE
+    const isUsage = error instanceof CommanderError
+    if (isUsage && error.exitCode === 0) return 0
+    if (isUsage && !json) return ERRORS.invalid_input.exit
     const { reportFailure } = await import('./run.js')
-    return reportFailure(error, { json: argv.includes('--json'), debug: argv.includes('--debug') })
+    return reportFailure(isUsage ? usageError(error) : error, { json, debug })
   }
 }
 

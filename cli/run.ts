@@ -1,7 +1,7 @@
 /** Runs one operation for a person or a script: plan shown, yes asked for, result rendered, failure told with its exit status. */
-import { loadEnvFile } from 'node:process'
+import { resolve } from 'node:path'
 import { type Plan, renderPlan } from '../core/converge.js'
-import { ERRORS, EXIT_INTERRUPTED, invalidInput, isToolkitError, ToolkitError } from '../core/errors.js'
+import { ERRORS, EXIT_INTERRUPTED, isToolkitError, ToolkitError } from '../core/errors.js'
 import type { Operation } from '../core/operation.js'
 import { masked } from '../core/secret.js'
 import { quotePosix } from '../ide/quote.js'
@@ -29,7 +29,6 @@ export async function runOperation(
   const stop = stopAtInterrupt()
   let context: ToolkitContext | undefined
   try {
-    if (globals.envFile !== undefined) readEnvFile(globals.envFile)
     const home = homeFolder(globals.home, process.env)
     const profile = await readProfile(home)
     context = createContext({
@@ -42,7 +41,8 @@ export async function runOperation(
       },
       signal: stop.signal,
       progress: (line) => say(line),
-      approve: (plan) => approve(plan, globals, () => quotePosix([...commandLine(row.command, operation, input), '--yes'])),
+      approve: (plan) =>
+        approve(plan, globals, () => quotePosix(commandLine(row.command, operation, input, [...whereAgain(globals), '--yes']))),
     })
     const result = await operation.run(input, context)
     print(globals.json ? JSON.stringify(result, null, 2) : renderResult(row, result, globals.plan === true))
@@ -95,6 +95,11 @@ export function stopAtInterrupt(): { signal: AbortSignal; end(): void } {
   return { signal: controller.signal, end: () => void process.off('SIGINT', onSignal).off('SIGTERM', onSignal) }
 }
 
+/** Where the command was told to look, so that the same one typed again means the same world. */
+function whereAgain({ home, envFile }: Globals): string[] {
+  return [...(home === undefined ? [] : ['--home', resolve(home)]), ...(envFile === undefined ? [] : ['--env-file', resolve(envFile)])]
+}
+
 async function approve(plan: Plan, { yes, json }: Globals, again: () => string): Promise<boolean> {
   const lines = renderPlan(plan)
   if (!json || !yes) say(lines.join('\n'))
@@ -111,12 +116,4 @@ async function approve(plan: Plan, { yes, json }: Globals, again: () => string):
   const { confirm, isCancel } = await import('@clack/prompts')
   const answer = await confirm({ message: 'Do this?', initialValue: false, output: process.stderr })
   return !isCancel(answer) && answer
-}
-
-function readEnvFile(path: string): void {
-  try {
-    loadEnvFile(path)
-  } catch {
-    throw invalidInput('the command line', [{ path: '--env-file', expected: 'a readable file of NAME=value lines', found: path }])
-  }
 }

@@ -58,6 +58,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     seed: { groups: DEMO.groups, people: DEMO.people, machine: { client_name: DEMO.gateway } },
     resources: () => resources,
     onLog: (entry) => log({ server: 'provider', ...entry }),
+    onRequest: (entry) => log({ server: 'provider', ...entry }),
   })
   options.onUp('provider', provider.issuer)
   let registry: RunningRegistry | undefined

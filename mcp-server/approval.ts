@@ -8,12 +8,15 @@ import { type Plan, renderPlan } from '../core/converge.js'
 import { ToolkitError } from '../core/errors.js'
 import { quotePosix } from '../ide/quote.js'
 import { commandLine } from '../toolkit/command-line.js'
+import { homeWords } from '../toolkit/home.js'
 import type { ListedTool } from './tools.js'
 
 export interface Asking {
   readonly server: Server
   readonly timeoutMs: number
   readonly signal: AbortSignal
+  /** Home folder of this call; a person's terminal may have another. */
+  readonly home: string
 }
 
 /** The approval of one call. @throws ToolkitError declined, with the plan and the exact command line */
@@ -25,13 +28,13 @@ export function approvalFor(
   return async (plan) => {
     const lines = renderPlan(plan)
     const declined = (why: string) => {
-      const command = quotePosix(commandLine(row.command, operation, input))
+      const command = quotePosix(commandLine(row.command, operation, input, homeWords(asking.home)))
       const message = [`${why}; nothing was changed. The plan was:`, ...lines].join('\n')
       return new ToolkitError('declined', message, { command, plan: lines }, `a person can run this in a terminal: ${command}`)
     }
     if (row.safety === 'destructive') throw declined('this deletes something, which only a person at a terminal may decide')
     if (operation.needsPerson?.(input) === true) throw declined('this grants administration, which only a person at a terminal may decide')
-    if (asking.server.getClientCapabilities()?.elicitation === undefined) throw declined('this client cannot ask a person')
+    if (asking.server.getClientCapabilities()?.elicitation?.form === undefined) throw declined('this client cannot ask a person')
     if (!(await askPerson(asking, lines))) throw declined('the person did not say yes')
     return true
   }

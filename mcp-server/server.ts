@@ -5,7 +5,8 @@ import { isToolkitError, ToolkitError } from '../core/errors.js'
 import { catalogRow } from '../toolkit/catalog.js'
 import { createContext, type Surroundings } from '../toolkit/context.js'
 import { approvalFor } from './approval.js'
-import { failure, type ListedTool, listTools, success, type ToolFlags } from './tools.js'
+import { failure, refuseHidden, success } from './results.js'
+import { type ListedTool, listTools, type ToolFlags } from './tools.js'
 
 export interface ServerOptions extends ToolFlags {
   readonly version: string
@@ -52,8 +53,10 @@ async function call(
 ): Promise<CallToolResult> {
   let close = async (): Promise<void> => undefined
   try {
+    refuseHidden(input)
     const surroundings = await options.surroundings()
-    const approve = approvalFor(listed, input, { server, timeoutMs: options.elicitationTimeoutMs, signal })
+    const asking = { server, timeoutMs: options.elicitationTimeoutMs, signal, home: surroundings.home }
+    const approve = approvalFor(listed, input, asking)
     const context = createContext({ ...surroundings, approve, signal })
     close = context.close
     return success(await listed.operation.run(input, context), surroundings.profile)

@@ -1,10 +1,8 @@
 /** Operations as MCP tools: pure data made from the catalogue. What is listed depends on flags alone. */
-import type { CallToolResult, Tool } from '@modelcontextprotocol/sdk/types.js'
+import type { Tool } from '@modelcontextprotocol/sdk/types.js'
 import { z } from 'zod'
-import { invalidInput, ToolkitError } from '../core/errors.js'
-import { cleanText } from '../core/foreign-text.js'
+import { invalidInput } from '../core/errors.js'
 import { type Operation, SAFETY, type Safety } from '../core/operation.js'
-import { masked } from '../core/secret.js'
 import { CATALOG, type CatalogRow, TOOLSETS, type Toolset } from '../toolkit/catalog.js'
 import type { ToolkitContext } from '../toolkit/context.js'
 
@@ -74,49 +72,4 @@ function definition({ name, title, safety }: CatalogRow, { summary, input, outpu
 function schemaOf(schema: z.ZodObject, io: 'input' | 'output'): Record<string, unknown> {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' })
   return { ...rest, type: 'object' }
-}
-
-/** Caps of one result: items of a list, characters of a text that is ours, bytes in all. */
-const MOST_ITEMS = 50
-const OUR_TEXT = 8_192
-const MOST_BYTES = 65_536
-/** Fields that hold text of our own making, which may be long. */
-const OUR_FIELDS = new Set(['text', 'redirect_uris', 'steps', 'notes'])
-
-/** A success: structured, and the same as JSON text. @throws ToolkitError unexpected_response over 64 KB */
-export function success(result: Record<string, unknown>, profile: string): CallToolResult {
-  const truncated: string[] = []
-  const structuredContent = capped(result, '', truncated) as Record<string, unknown>
-  const text = masked(JSON.stringify(structuredContent))
-  if (text.length > MOST_BYTES) {
-    throw new ToolkitError(
-      'unexpected_response',
-      `the result is larger than ${MOST_BYTES} bytes`,
-      { system: 'result', reason: 'too_large' },
-      'ask for less',
-    )
-  }
-  return {
-    content: [{ type: 'text', text }],
-    structuredContent: JSON.parse(text) as Record<string, unknown>,
-    _meta: { 'mcp-gateway-idp/profile': profile, ...(truncated.length > 0 ? { 'mcp-gateway-idp/truncated': truncated } : {}) },
-  }
-}
-
-function capped(value: unknown, path: string, truncated: string[]): unknown {
-  if (typeof value === 'string') return cleanText(value, OUR_FIELDS.has(path.split('.').at(-1) ?? '') ? OUR_TEXT : undefined)
-  if (Array.isArray(value)) {
-    if (value.length > MOST_ITEMS) truncated.push(`${path}: first ${MOST_ITEMS} of ${value.length}`)
-    return value.slice(0, MOST_ITEMS).map((one) => capped(one, path, truncated))
-  }
-  if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(
-    Object.entries(value).map(([key, inner]) => [key, capped(inner, path === '' ? key : `${path}.${key}`, truncated)]),
-  )
-}
-
-/** A failure that the caller can act on: code, message, next step. */
-export function failure({ code, message, hint }: ToolkitError): CallToolResult {
-  const lines = [`${code}: ${message}`, ...(hint === undefined ? [] : [`next: ${hint}`])]
-  return { isError: true, content: [{ type: 'text', text: masked(cleanText(lines.join('\n'), OUR_TEXT)) }] }
 }
