@@ -38,9 +38,10 @@ async function typed(row: CatalogRow, operation: Operation<ToolkitContext>, word
 async function roundTrip(row: CatalogRow, operation: Operation<ToolkitContext>, input: Record<string, unknown>): Promise<void> {
   const [program, ...words] = commandLine(row.command, operation, input)
   const back = await typed(row, operation, words)
+  if (!back) throw new Error('the words were not understood')
   expect(program).toBe('mcp-idp')
-  expect(operation.input.parse(back?.input)).toEqual(operation.input.parse(input))
-  expect(Object.keys(back?.globals ?? {}).filter((name) => ['home', 'json', 'debug', 'envFile', 'yes', 'plan'].includes(name))).toEqual([])
+  expect(operation.input.parse(back.input)).toEqual(operation.input.parse(input))
+  expect(Object.keys(back.globals).filter((name) => ['home', 'json', 'debug', 'envFile', 'yes', 'plan'].includes(name))).toEqual([])
 }
 
 const TEXTS = [
@@ -62,6 +63,13 @@ const TEXTS = [
   'data readers',
   '0',
   'true',
+  'data,registry-admins',
+  'back\\,slash',
+  ',',
+  '--yes',
+  '--json',
+  '--',
+  '-x',
 ]
 
 /** A value that the field's own schema accepts. */
@@ -108,6 +116,7 @@ describe('a value cannot turn into something else on the way', () => {
     return found
   }
   const hostile: [string, string, Record<string, unknown>][] = [
+    ['a group with a comma and a backslash stays as it is', 'assign_groups', { client_id: 'agent', groups: ['a\\,b', '\\', ','] }],
     ['a group with a comma does not become two groups', 'assign_groups', { client_id: 'agent', groups: ['data,registry-admins'] }],
     ['a name that looks like a global flag stays a name', 'register_m2m_client', { client_id: 'agent', client_name: '--json' }],
     ['a client id that looks like a flag stays a client id', 'delete_m2m_client', { client_id: '--yes' }],
@@ -116,6 +125,11 @@ describe('a value cannot turn into something else on the way', () => {
     const { row, operation } = named(name)
     expect(operation.input.safeParse(input).success).toBe(true)
     await roundTrip(row, operation, input)
+  })
+  // Not kept yet: elements of a list are trimmed when they are read. Turns red when they are not; make it a plain test then.
+  test.fails('a group that begins or ends with a space does not become another group', async () => {
+    const { row, operation } = named('assign_groups')
+    await roundTrip(row, operation, { client_id: 'agent', groups: [' registry-admins', 'data '] })
   })
 })
 
