@@ -1,7 +1,7 @@
 /** Carries out an approved plan: creates and updates in dependency order, removals in reverse, secrets saved before anything else can fail. */
 import { randomBytes } from 'node:crypto'
 import { isToolkitError, ToolkitError } from './errors.js'
-import { type Created, inOrder, keyText, type Observed, type Reconciler } from './plan.js'
+import { type Change, type Created, changeFor, inOrder, keyText, type Observed, type Reconciler } from './plan.js'
 import { isRef, type Kind, ORDER } from './resources.js'
 import { Secret } from './secret.js'
 import type { Receipt, SecretSink } from './sink.js'
@@ -52,7 +52,7 @@ async function applyOne(item: Item, reconciler: Reconciler<Kind>): Promise<Step>
   if (!('spec' in wanted)) return { done: 'left' }
   if (!current) return createOne({ ...item, wanted }, reconciler)
   if (wanted.ensure !== 'present') return { done: 'left' }
-  if (change) await reconciler.update(current, Object.fromEntries(change.fields.map(({ field, to }) => [field, to])))
+  if (change) await reconciler.update(current, fieldsOf(change))
   const receipt = item.saveSecret && wanted.sink ? await saveExistingSecret(wanted.sink, current, reconciler) : undefined
   return { done: change ? 'updated' : 'saved the secret of', ...(receipt ? { receipt } : {}) }
 }
@@ -95,10 +95,17 @@ async function createdAfterAll(
   const object = (await reconciler.observe([wanted.key])).get(wanted.key)
   if (object === undefined || (wanted.ensure === 'present' && object.owner !== 'us')) throw error
   const sink = sinkOf(wanted)
-  if (!sink) return { done: 'found', object }
-  const actual = (await reconciler.readSecret?.(object)) ?? secret
-  if (!actual) throw error
-  return { done: 'found', object, receipt: await sink.save(actual, clientIdOf(object)) }
+  const actual = sink && ((await reconciler.readSecret?.(object)) ?? secret)
+  if (sink && !actual) throw error
+  const receipt = sink && actual ? await sink.save(actual, clientIdOf(object)) : undefined
+  // A create may take more than one request, and the lost answer need not be the last one's.
+  const rest = isToolkitError(error, 'unavailable') ? changeFor(wanted, object) : undefined
+  if (rest?.action === 'update') await reconciler.update(object, fieldsOf(rest))
+  return { done: 'found', object, ...(receipt ? { receipt } : {}) }
+}
+
+function fieldsOf({ fields }: Change): Record<string, unknown> {
+  return Object.fromEntries(fields.map(({ field, to }) => [field, to]))
 }
 
 async function saveExistingSecret(sink: SecretSink, current: Observed, reconciler: Reconciler<Kind>): Promise<Receipt> {
