@@ -17,7 +17,7 @@ export function addCompletion(program: Command): void {
 }
 
 /** First words, and the second words below each. */
-export function completionScript(shell: (typeof SHELLS)[number]): string {
+function completionScript(shell: (typeof SHELLS)[number]): string {
   const groups = new Map<string, string[]>()
   for (const [first = '', second] of WORDS) groups.set(first, [...(groups.get(first) ?? []), ...(second === undefined ? [] : [second])])
   const firsts = [...groups.keys()].join(' ')

@@ -35,6 +35,14 @@ export function createProgram(json: boolean): Command {
   return program
 }
 
+/** First words that hold commands below them. */
+const GROUPS: Readonly<Record<string, string>> = {
+  setup: 'Set up clients at an identity provider',
+  m2m: 'Machine clients in the registry',
+  servers: 'MCP servers in the registry',
+  credentials: 'Tokens into files',
+}
+
 /** The command of a row, with its parents made on the way. */
 function commandOf(program: Command, { command, title }: CatalogRow): Command {
   return command.reduce<Command>((parent, word, index) => {
@@ -42,7 +50,7 @@ function commandOf(program: Command, { command, title }: CatalogRow): Command {
     if (existing) return existing
     return parent
       .command(word)
-      .description(index === command.length - 1 ? title : `${word} …`)
+      .description(index === command.length - 1 ? title : (GROUPS[word] ?? word))
       .exitOverride()
   }, program)
 }
@@ -77,5 +85,11 @@ async function main(argv: readonly string[]): Promise<number> {
     return reportFailure(isUsage ? usageError(error) : error, { json, debug })
   }
 }
+
+// Whoever read our output has gone (`| head`): there is nobody left to tell.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0)
+  throw error
+})
 
 process.exitCode = await main(process.argv.slice(2))

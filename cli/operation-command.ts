@@ -19,13 +19,28 @@ export async function attachOperation(command: Command, row: CatalogRow, done: (
   }
   if (operation.changes)
     command.option('--plan', 'show what would change, change nothing').option('--yes', 'agree to the plan without being asked')
-  const examples = operation.examples.map((input) => `  ${quotePosix(commandLine(row.command, operation, input))}`)
+  if ('secret_file' in operation.output.shape) command.option('--show-secret', 'also print the secret, on a terminal only')
+  const examples = operation.examples.map((input) => `  ${shellLines(commandLine(row.command, operation, input))}`)
   command.addHelpText('after', `\nExamples:\n${examples.join('\n')}`)
   command.action(async (...given: unknown[]) => {
     const positional = given.slice(0, -2)
     const input = { ...positionalInput(operation.positionals ?? [], flags, positional), ...flagInput(flags, command.opts()) }
     done(await runOperation(row, operation, input, command.optsWithGlobals<Globals>()))
   })
+}
+
+/** One command over as many lines as 80 columns need; pasted, it is one command. */
+function shellLines(argv: readonly string[]): string {
+  const words = argv.map((word, index) => (index === 0 ? quotePosix([word]) : quotePosix(['-', word]).slice(2)))
+  const [first = '', ...rest] = words
+  const lines = rest.reduce<string[]>(
+    ([...done], word) => {
+      const last = done.pop() ?? ''
+      return last.length + word.length < 74 ? [...done, `${last} ${word}`] : [...done, last, `    ${word}`]
+    },
+    [first],
+  )
+  return lines.join(' \\\n')
 }
 
 function usage({ name, form }: Flag): string {

@@ -3,13 +3,13 @@ import type { CatalogRow } from '../toolkit/catalog.js'
 
 type Result = Readonly<Record<string, unknown>>
 
-/** A result of any operation: what changed first, then its fields. */
-export function renderResult({ title }: CatalogRow, result: Result, planned: boolean): string {
+/** A result of any operation, for a terminal of so many columns: what changed first, then its fields. */
+export function renderResult({ title }: CatalogRow, result: Result, planned: boolean, width = Number.POSITIVE_INFINITY): string {
   const { changes, applied, manual_steps, receipts, ...fields } = result
   // A plan was just shown whole; a change that was made is told by its fields.
   const lines = Array.isArray(changes) && !planned ? changes.map(changeLine) : []
   const head = Array.isArray(changes) ? [headline(changes.length, applied === true, planned), ...lines] : [`${title}:`]
-  return [...head, ...receiptLines(receipts), ...fieldLines(fields), ...manualLines(manual_steps)].join('\n')
+  return [...head, ...receiptLines(receipts), ...fieldLines(fields, width), ...manualLines(manual_steps)].join('\n')
 }
 
 function headline(count: number, applied: boolean, planned: boolean): string {
@@ -20,7 +20,8 @@ function headline(count: number, applied: boolean, planned: boolean): string {
 
 function changeLine(change: unknown): string {
   const { action, kind, key, fields } = change as { action: string; kind: string; key: string; fields: string[] }
-  return `  ${action} ${kind} ${key}${fields.length > 0 ? `: ${fields.join(', ')}` : ''}`
+  // Of what is new every field is; the plan showed them.
+  return `  ${action} ${kind} ${key}${action === 'update' ? `: ${fields.join(', ')}` : ''}`
 }
 
 function receiptLines(receipts: unknown): string[] {
@@ -39,20 +40,54 @@ function manualLines(steps: unknown): string[] {
   ]
 }
 
-function fieldLines(fields: Result): string[] {
-  return Object.entries(fields).flatMap(([name, value]) => fieldLine(name, value))
+function fieldLines(fields: Result, width: number): string[] {
+  return Object.entries(fields).flatMap(([name, value]) => fieldLine(name, value, width))
 }
 
-function fieldLine(name: string, value: unknown): string[] {
+function fieldLine(name: string, value: unknown, width: number): string[] {
   if (value === null || value === undefined) return []
   if (Array.isArray(value)) {
     if (value.length === 0) return [`${name}: (none)`]
-    if (value.every((one) => typeof one === 'object')) return [`${name}:`, ...table(value as Result[])]
+    if (value.every((one) => typeof one === 'object')) return [`${name}:`, ...rowsLines(value as Result[], width)]
     return [`${name}:`, ...value.map((one) => `  ${one}`)]
   }
   if (typeof value === 'object') return [`${name}:`, ...Object.entries(value).map(([key, inner]) => `  ${key}: ${plain(inner)}`)]
-  const text = String(value)
+  return textLines(name, String(value))
+}
+
+function textLines(name: string, text: string): string[] {
   return text.includes('\n') ? [`${name}:`, ...text.split('\n').map((line) => `  ${line}`)] : [`${name}: ${text}`]
+}
+
+/** A table where it fits, else one block a row. */
+function rowsLines(rows: readonly Result[], width: number): string[] {
+  const lines = table(rows)
+  const isFlat = rows.every((row) => Object.values(row).every((value) => !plain(value).includes('\n')))
+  if (isFlat && lines.every((line) => line.length <= width)) return lines
+  return rows.flatMap((row) => {
+    const [[, head] = ['', ''], ...others] = Object.entries(row)
+    return [`  ${plain(head)}`, ...others.flatMap(([name, value]) => textLines(name, plain(value)).map((line) => `    ${line}`))]
+  })
+}
+
+/** Lines of a plan folded at spaces, what follows set in; a word is never cut. */
+export function folded(lines: readonly string[], width = Number.POSITIVE_INFINITY): string {
+  return lines.map((line) => fold(line, width)).join('\n')
+}
+
+function fold(line: string, width: number): string {
+  const indent = `${/^ */.exec(line)?.[0] ?? ''}    `
+  const [first = '', ...rest] = line.split(/(?<=\S) (?=\S)/)
+  return rest
+    .reduce<string[]>(
+      ([...done], word) => {
+        const last = done.pop() ?? ''
+        const longer = `${last} ${word}`
+        return longer.length <= width ? [...done, longer] : [...done, last, indent + word]
+      },
+      [first],
+    )
+    .join('\n')
 }
 
 function table(rows: readonly Result[]): string[] {

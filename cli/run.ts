@@ -9,7 +9,8 @@ import type { CatalogRow } from '../toolkit/catalog.js'
 import { commandLine } from '../toolkit/command-line.js'
 import { createContext, type ToolkitContext } from '../toolkit/context.js'
 import { homeFolder, readProfile, settingSource } from '../toolkit/home.js'
-import { renderResult } from './render.js'
+import { folded, renderResult } from './render.js'
+import { requireTerminal, showSecret } from './show-secret.js'
 
 export interface Globals {
   readonly home?: string
@@ -18,6 +19,7 @@ export interface Globals {
   readonly envFile?: string
   readonly plan?: boolean
   readonly yes?: boolean
+  readonly showSecret?: boolean
 }
 
 export async function runOperation(
@@ -29,6 +31,7 @@ export async function runOperation(
   const stop = stopAtInterrupt()
   let context: ToolkitContext | undefined
   try {
+    if (globals.showSecret) requireTerminal()
     const home = homeFolder(globals.home, process.env)
     const profile = await readProfile(home)
     context = createContext({
@@ -37,7 +40,7 @@ export async function runOperation(
       settings: await settingSource(home, profile, process.env),
       planOnly: globals.plan === true,
       onPlan: (plan) => {
-        if (!globals.json) print(renderPlan(plan).join('\n'))
+        if (!globals.json) print(folded(renderPlan(plan), process.stdout.columns))
       },
       signal: stop.signal,
       progress: (line) => say(line),
@@ -45,7 +48,8 @@ export async function runOperation(
         approve(plan, globals, () => quotePosix(commandLine(row.command, operation, input, [...whereAgain(globals), '--yes']))),
     })
     const result = await operation.run(input, context)
-    print(globals.json ? JSON.stringify(result, null, 2) : renderResult(row, result, globals.plan === true))
+    print(globals.json ? JSON.stringify(result, null, 2) : renderResult(row, result, globals.plan === true, process.stdout.columns))
+    if (globals.showSecret && !globals.plan) await showSecret(String(result['secret_file']))
     return 0
   } catch (error) {
     if (stop.signal.aborted) {
@@ -102,7 +106,7 @@ function whereAgain({ home, envFile }: Globals): string[] {
 
 async function approve(plan: Plan, { yes, json }: Globals, again: () => string): Promise<boolean> {
   const lines = renderPlan(plan)
-  if (!json || !yes) say(lines.join('\n'))
+  if (!json || !yes) say(folded(lines, process.stderr.columns))
   if (yes) return true
   if (!process.stdin.isTTY || !process.stderr.isTTY) {
     const command = again()

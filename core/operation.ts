@@ -86,7 +86,7 @@ export function problemsOf(error: z.ZodError): Problem[] {
 }
 
 /** One change of a plan, as results show it. */
-export const changeShape = z.strictObject({
+const changeShape = z.strictObject({
   action: z.enum(['create', 'update', 'remove', 'save_secret']),
   kind: z.string(),
   key: z.string(),

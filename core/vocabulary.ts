@@ -15,12 +15,15 @@ export const clientId = z.string().regex(/^[A-Za-z0-9_\-.:]{1,256}$/, '1 to 256 
 /** Human-readable client name (RFC 7591 section 2, `client_name`). */
 export const clientName = z.string().min(1).max(256).regex(VISIBLE, 'visible characters with single spaces between words')
 
+/** Owner mark on every object that we make, with the profile as its value. */
+export const OWNER_MARK = 'mcp_gateway_idp'
+
 /** Name of a group, without a path: Keycloak accepts a slash at creation and then cannot tell the group from a child. */
 export const groupName = z
   .string()
   .min(1)
   .max(255)
-  .regex(/^[^/\p{C}]+$/u, 'no slash, no control characters')
+  .regex(/^(?!\s)[^/\p{C}]+(?<!\s)$/u, 'no slash, no control characters, no space at the ends')
 
 /** Short name for machine things that become file names: an identity, a machine client. */
 export const fileSafeName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'a letter or digit, then up to 63 of A-Z a-z 0-9 . _ -')

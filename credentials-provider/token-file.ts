@@ -8,7 +8,7 @@ import type { Identity } from '../idp/index.js'
 import type { AccessToken } from '../idp/oauth.js'
 
 /** A token is used until this long before its end, seconds. */
-export const SPARE_SECONDS = 60
+const SPARE_SECONDS = 60
 
 /** `expires_at` is ISO 8601 or seconds since the epoch: both are in use. */
 const tokenFile = z.looseObject({

@@ -9,5 +9,5 @@ export const IDPS = {
   embedded: { capabilities: embeddedCapabilities, load: async () => (await import('./embedded/adapter.js')).embedded },
 } as const satisfies Record<IdpName, IdpRow>
 
-export type { Capabilities, Claims, TokenRules } from './capabilities.js'
-export type { Adapter, Connecting, Identity, IdpRow, Tenant } from './port.js'
+export type { Capabilities, TokenRules } from './capabilities.js'
+export type { Connecting, Identity, IdpRow, Tenant } from './port.js'

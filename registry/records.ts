@@ -5,7 +5,7 @@
 import { z } from 'zod'
 
 /** Without a zone the registry means UTC; fractions have 0 to 6 digits. Reads as RFC 3339 with milliseconds and `Z`. */
-export const timestamp = z.string().transform((text, context) => {
+const timestamp = z.string().transform((text, context) => {
   const zoned = /(?:Z|[+-]\d{2}:?\d{2})$/i.test(text) ? text : `${text}Z`
   const date = new Date(zoned.replace(/(\.\d{3})\d+/, '$1'))
   if (!Number.isNaN(date.getTime())) return date.toISOString()

@@ -8,13 +8,10 @@ import type { SecretJson } from '../../core/http.js'
 import { diff } from '../../core/plan.js'
 import type { Resources } from '../../core/resources.js'
 import { Secret } from '../../core/secret.js'
-import { clientId } from '../../core/vocabulary.js'
+import { clientId, OWNER_MARK } from '../../core/vocabulary.js'
 
 export type ClientKind = 'public-client' | 'machine-client'
 export type ClientSpec = Resources['public-client'] & Resources['machine-client']
-
-/** Extension metadata with the profile that made the client; servers may ignore it (RFC 7591 section 2). */
-export const OWNER_MARK = 'mcp_gateway_idp'
 
 const secret = z
   .string()

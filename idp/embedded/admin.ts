@@ -4,8 +4,7 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
-import { groupName } from '../../core/vocabulary.js'
-import { OWNER_MARK } from './configuration.js'
+import { groupName, OWNER_MARK } from '../../core/vocabulary.js'
 import { type Exchange, readBody, sendJson } from './exchange.js'
 import type { Directory, Group } from './people.js'
 

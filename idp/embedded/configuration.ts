@@ -3,7 +3,7 @@
  * It issues RFC 9068 access tokens for the gateway's audience, whatever registered resource they were asked for (RFC 8707).
  */
 import type { Configuration } from 'oidc-provider'
-import { DEFAULT_AUDIENCE, GROUPS_CLAIM } from '../../core/vocabulary.js'
+import { DEFAULT_AUDIENCE, GROUPS_CLAIM, OWNER_MARK } from '../../core/vocabulary.js'
 import { type KeptFiles, newClientId } from './kept-files.js'
 import { errorPage } from './login-page.js'
 import { objectAdapters } from './objects.js'
@@ -14,8 +14,6 @@ import type { Store } from './store.js'
 export const SCOPES = ['openid', 'profile', 'email', 'groups']
 /** The resource when a client names none; a bare word is not a resource indicator (RFC 8707 section 2). */
 export const DEFAULT_RESOURCE = 'urn:mcp-gateway'
-/** Client metadata that tells which profile of the toolkit made a client. */
-export const OWNER_MARK = 'mcp_gateway_idp'
 
 const MINUTE = 60
 const HOUR = 60 * MINUTE

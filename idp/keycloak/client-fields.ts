@@ -7,7 +7,6 @@ import type ProtocolMapperRepresentation from '@keycloak/keycloak-admin-client/l
 import type { Resources } from '../../core/resources.js'
 
 export type ClientKind = 'public-client' | 'machine-client'
-export const OWNER_MARK = 'mcp_gateway_idp'
 /** Beside the owner: a client of ours is never turned into one of another kind. */
 export const KIND_MARK = 'mcp_gateway_idp.kind'
 const PKCE = 'pkce.code.challenge.method'
@@ -97,8 +96,8 @@ function authMethodFields(method: string): ClientRepresentation {
   return method === 'none' ? { publicClient: true } : { publicClient: false, clientAuthenticatorType: 'client-secret' }
 }
 
-export const GROUPS_MAPPER = 'groups'
-export const AUDIENCE_MAPPER = 'gateway-audience'
+const GROUPS_MAPPER = 'groups'
+const AUDIENCE_MAPPER = 'gateway-audience'
 
 export function mapperNamed(client: ClientRepresentation, name: string): ProtocolMapperRepresentation | undefined {
   return client.protocolMappers?.find((mapper) => mapper.name === name)

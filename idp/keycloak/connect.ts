@@ -1,5 +1,6 @@
 /** One realm of one Keycloak: its admin client behind our door, and the administrator's token. */
 import KeycloakAdminClient from '@keycloak/keycloak-admin-client'
+import { decodeJwt } from 'jose/jwt/decode'
 import { Agent, type Dispatcher } from 'undici'
 import { invalidInput, isToolkitError, ToolkitError } from '../../core/errors.js'
 import type { Door } from '../../core/http.js'
@@ -16,7 +17,8 @@ export interface Realm {
   readonly url: string
   readonly door: Door
   readonly profile: string
-  adminToken(): Promise<Secret>
+  /** Roles of this realm that the administrator's token itself tells; undefined where it tells none, as an admin-cli token does. */
+  roles(): Promise<readonly string[] | undefined>
 }
 
 type Administrator =
@@ -42,7 +44,7 @@ export async function connectRealm(connecting: Connecting): Promise<Realm> {
     })
     api.registerTokenProvider({ getAccessToken: async () => (await adminToken()).reveal() })
     await adminToken()
-    return { api, realm, issuer, url, door, profile: connecting.profile, adminToken }
+    return { api, realm, issuer, url, door, profile: connecting.profile, roles: async () => rolesIn((await adminToken()).reveal(), realm) }
   } catch (error) {
     await door.close()
     throw error
@@ -137,6 +139,15 @@ function singleFlight(mint: () => Promise<AccessToken>): () => Promise<Secret> {
       })
     return running
   }
+}
+
+function rolesIn(token: string, realm: string): readonly string[] | undefined {
+  const access = decodeJwt(token)['resource_access']
+  if (typeof access !== 'object' || access === null) return undefined
+  const roles = Object.entries(access).flatMap(([client, entry]) =>
+    client === 'realm-management' || client === `${realm}-realm` ? ((entry as { roles?: unknown }).roles ?? []) : [],
+  )
+  return Array.isArray(roles) && roles.length > 0 ? roles.map(String) : undefined
 }
 
 /** A dispatcher that hands every request of the built-in fetch to the door. `compose` adapts the handlers of all Node versions. */

@@ -5,7 +5,6 @@
 import type ClientRepresentation from '@keycloak/keycloak-admin-client/lib/defs/clientRepresentation.js'
 import type GroupRepresentation from '@keycloak/keycloak-admin-client/lib/defs/groupRepresentation.js'
 import type RealmRepresentation from '@keycloak/keycloak-admin-client/lib/defs/realmRepresentation.js'
-import { decodeJwt } from 'jose/jwt/decode'
 import type { Realm } from './connect.js'
 import { asking, forbidden } from './vendor-error.js'
 
@@ -26,7 +25,7 @@ export interface Directory {
 const CLIENTS = ['manage-clients']
 const GROUPS = ['manage-users']
 
-export function createDirectory({ api, realm, adminToken }: Realm): Directory {
+export function createDirectory({ api, realm, roles }: Realm): Directory {
   const clients = shared(async () => {
     const found = await pages((first) =>
       asking({ kind: 'public-client', key: 'list', needs: CLIENTS }, () => api.clients.find({ realm, first, max: PAGE })),
@@ -46,7 +45,6 @@ export function createDirectory({ api, realm, adminToken }: Realm): Directory {
       throw forbidden('Keycloak shows no group at all', GROUPS)
     return found
   })
-  const roles = async () => rolesIn((await adminToken()).reveal(), realm)
   const refuseWithout = async (needed: string, access: () => Promise<boolean | undefined>) => {
     const known = await roles()
     const may = known ? known.includes(needed) || known.includes('realm-admin') : await access()
@@ -67,16 +65,6 @@ export function createDirectory({ api, realm, adminToken }: Realm): Directory {
     checkClientWrite: () => refuseWithout('manage-clients', async () => (await clients())[0]?.access?.['manage']),
     checkGroupWrite: () => refuseWithout('manage-users', async () => (await groups())[0]?.access?.['manage']),
   }
-}
-
-/** Roles that the token itself tells; undefined where it tells none, as an admin-cli token does. */
-function rolesIn(token: string, realm: string): readonly string[] | undefined {
-  const access = decodeJwt(token)['resource_access']
-  if (typeof access !== 'object' || access === null) return undefined
-  const roles = Object.entries(access).flatMap(([client, entry]) =>
-    client === 'realm-management' || client === `${realm}-realm` ? ((entry as { roles?: unknown }).roles ?? []) : [],
-  )
-  return Array.isArray(roles) && roles.length > 0 ? roles.map(String) : undefined
 }
 
 async function pages<T>(read: (first: number) => Promise<readonly T[]>): Promise<T[]> {

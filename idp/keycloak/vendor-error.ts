@@ -11,10 +11,10 @@ interface Asked {
 
 const CODE = /^[A-Za-z_]{1,60}$/
 /** Measured: roles alone are not enough when the service account's own client has full scope off. */
-export const ROLES_HINT =
+const ROLES_HINT =
   'grant these roles of realm-management; a service account also needs them in the scope of its own client (or full scope there)'
 
-export function vendorError(error: unknown, { kind, key, needs }: Asked): unknown {
+function vendorError(error: unknown, { kind, key, needs }: Asked): unknown {
   const ours = toolkitErrorIn(error)
   if (ours) return ours
   const status = statusOf(error)

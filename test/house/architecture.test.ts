@@ -14,13 +14,13 @@ const containing = (pattern: RegExp) =>
 
 /** The only modules that open a Secret, each with the reason. */
 const REVEALS: Readonly<Record<string, string>> = {
+  'cli/show-secret.ts': 'prints a secret on a terminal, when a person asks for that',
   'core/http.ts': 'the door: headers, forms and JSON of a request',
   'core/private-file.ts': "a sink: one client's secret as an identity",
   'credentials-provider/token-file.ts': 'a sink: an access token',
   'idp/dcr/registrations.ts': 'a sink: the registration access token, without which a client cannot be changed (RFC 7592)',
   'idp/oauth.ts': "token requests on behalf of each adapter's token code (docs/decisions/0003)",
   'idp/keycloak/connect.ts': "the SDK asks for the administrator's token as text",
-  'idp/keycloak/directory.ts': 'reads the roles inside our own token; it goes nowhere',
   'idp/keycloak/reconcilers/clients.ts': 'create of a client whose secret is chosen by us, through the SDK',
 }
 

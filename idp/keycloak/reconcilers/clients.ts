@@ -3,16 +3,8 @@ import type ClientRepresentation from '@keycloak/keycloak-admin-client/lib/defs/
 import { ToolkitError } from '../../../core/errors.js'
 import type { Observed, Reconciler } from '../../../core/plan.js'
 import { Secret } from '../../../core/secret.js'
-import {
-  type ClientKind,
-  type ClientSpec,
-  KIND_MARK,
-  mapperNamed,
-  mappersFor,
-  OWNER_MARK,
-  observedSpec,
-  representationOf,
-} from '../client-fields.js'
+import { OWNER_MARK } from '../../../core/vocabulary.js'
+import { type ClientKind, type ClientSpec, KIND_MARK, mapperNamed, mappersFor, observedSpec, representationOf } from '../client-fields.js'
 import type { Realm } from '../connect.js'
 import type { Directory } from '../directory.js'
 import type { Memberships } from '../memberships.js'

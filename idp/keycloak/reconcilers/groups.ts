@@ -1,7 +1,7 @@
 /** Top-level groups of a realm. */
 import { ToolkitError } from '../../../core/errors.js'
 import type { Observed, Reconciler } from '../../../core/plan.js'
-import { OWNER_MARK } from '../client-fields.js'
+import { OWNER_MARK } from '../../../core/vocabulary.js'
 import type { Realm } from '../connect.js'
 import type { Directory } from '../directory.js'
 import { asking } from '../vendor-error.js'
