@@ -80,9 +80,10 @@ function transpile(file: string, to: string): void {
 }
 
 /** Nothing of this process's environment reaches it but what a program needs to start. */
-export function startProcess(command: string, args: readonly string[], variables: Variables): Running {
+export function startProcess(command: string, args: readonly string[], variables: Variables, cwd = tmpdir()): Running {
   const { PATH = '' } = process.env
   const child = spawn(command, args, {
+    cwd,
     env: { PATH, HOME: '/nonexistent', ...variables },
     stdio: ['pipe', 'pipe', 'pipe'],
     timeout: RUN_MS,
