@@ -17,6 +17,16 @@ interface Show {
 /** One line a show. A row comes with its test file: test/live/<name>.test.ts, or test/shows/<name>.test.ts without servers. */
 export const SHOWS: Readonly<Record<string, Show>> = {
   tests: { title: 'Everything that needs nothing but Node', files: [], project: 'node' },
+  'main-job': {
+    title: 'npm start: nine steps from nothing, none left to do the second time, no secret out of place, every kill mended',
+    files: ['test/shows/main-job.test.ts', 'test/shows/main-job-kills.test.ts'],
+    project: 'node',
+  },
+  'real-claude': {
+    title: 'A real Claude Code takes the printed line, logs in, calls the demo tool, stays logged in over a restart and a refresh',
+    files: ['test/live/real-claude.test.ts'],
+    project: 'live',
+  },
   'keycloak-rig': {
     title: 'A real Keycloak is started, logged in to, and its writes counted',
     files: ['test/live/keycloak-rig.test.ts'],
@@ -64,8 +74,9 @@ export function countsIn(output: string): Counts | undefined {
 
 async function run({ files, project }: Show): Promise<{ status: number | null; output: string }> {
   const vitest = resolve(root, 'node_modules/vitest/vitest.mjs')
-  // Without interception what a test prints comes out as it is, without a heading for each line.
-  const child = spawn(process.execPath, [vitest, 'run', '--project', project, '--disable-console-intercept', ...files], {
+  // Without interception what a test prints comes out as it is, without a heading for each line. A bare flag would take the
+  // first file for its value, and everything would run.
+  const child = spawn(process.execPath, [vitest, 'run', '--project', project, '--disable-console-intercept=true', ...files], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'inherit'],
   })
