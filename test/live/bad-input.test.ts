@@ -78,12 +78,16 @@ describe('a credential or a realm that is wrong', () => {
 
 describe('a service account with too few roles', () => {
   test('that may only query clients is told what it needs, not that the realm is empty', async () => {
-    await refused(IDE, await serviceAccount(['query-clients']), { exit: 4, code: 'forbidden', says: 'manage-clients' })
+    await refused(IDE, await serviceAccount(['query-clients']), {
+      exit: 4,
+      code: 'forbidden',
+      says: 'no client at all (needs manage-clients)',
+    })
   })
 
   test('that may only query groups is told what it needs for machines', async () => {
     const account = await serviceAccount(['manage-clients', 'query-groups'])
-    await refused(machine('reader'), account, { exit: 4, code: 'forbidden', says: 'manage-users' })
+    await refused(machine('reader'), account, { exit: 4, code: 'forbidden', says: 'no group at all (needs manage-users)' })
   })
 
   test('that may only look is refused before the question when there is something to write', async () => {

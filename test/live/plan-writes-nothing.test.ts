@@ -3,7 +3,7 @@
  * has something to do. Writes are counted by who would suffer them: Keycloak's admin events, the request logs of the
  * registry and of the embedded provider. An operation without a row fails.
  */
-import { readdir } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -68,9 +68,12 @@ const ROWS: Readonly<Record<string, readonly Row[]>> = {
     },
     {
       when: 'the file with its secret is lost',
-      input: { ...machine('keycloak', 'forgotten'), secret_file: '/nowhere/forgotten.json' },
+      input: machine('keycloak', 'forgotten'),
       actions: ['save_secret'],
-      arrange: () => apply('setup_m2m_app', machine('keycloak', 'forgotten')),
+      async arrange() {
+        await apply('setup_m2m_app', machine('keycloak', 'forgotten'))
+        await rm(join(home.path, 'identities', 'agent-forgotten.json'))
+      },
     },
   ],
   'setup_m2m_app embedded': [
