@@ -63,6 +63,7 @@ async function runOnce(
     )
     const changes = Array.isArray(result['changes']) ? result['changes'].length : 0
     say(planOnly ? chalk.yellow(`${changes} changes planned, nothing was written`) : chalk.green(`${changes} changes made`))
+    if (planOnly) return 0
     for (const [setting, value] of Object.entries((result['next_settings'] ?? {}) as Record<string, string>))
       echo(`${setting}=${quotePosix([value])}`)
     return 0
