@@ -2,7 +2,7 @@
 import * as oauth from 'oauth4webapi'
 import { ToolkitError, toolkitErrorIn } from '../core/errors.js'
 import type { Door } from '../core/http.js'
-import { Secret } from '../core/secret.js'
+import { masked, Secret } from '../core/secret.js'
 
 export interface AccessToken {
   readonly access_token: Secret
@@ -91,7 +91,9 @@ function tokenError(error: unknown, issuer: string): ToolkitError {
   const ours = toolkitErrorIn(error)
   if (ours) return ours
   if (error instanceof oauth.ResponseBodyError || error instanceof oauth.WWWAuthenticateChallengeError) {
-    const code = error instanceof oauth.ResponseBodyError && TOKEN_ERROR.test(error.error) ? error.error : 'unknown_error'
+    const said = error instanceof oauth.ResponseBodyError ? error.error : ''
+    // A word that is the very password that was sent is no code.
+    const code = TOKEN_ERROR.test(said) && masked(said) === said ? said : 'unknown_error'
     if (error.status >= 500) {
       return new ToolkitError('unavailable', `${issuer} cannot issue tokens now (${error.status})`, {
         system: issuer,

@@ -1,6 +1,7 @@
 /** Keycloak's failures as ours. Status and a well-formed code are copied; its texts are not, since they echo what was sent. */
 import { ToolkitError, toolkitErrorIn } from '../../core/errors.js'
 import type { Kind } from '../../core/resources.js'
+import { masked } from '../../core/secret.js'
 
 interface Asked {
   readonly kind: Kind
@@ -58,5 +59,6 @@ function statusOf(error: unknown): number | undefined {
 function codeOf(error: unknown): string | undefined {
   const data = typeof error === 'object' && error !== null && 'responseData' in error ? error.responseData : undefined
   const code = typeof data === 'object' && data !== null && 'error' in data ? data.error : undefined
-  return typeof code === 'string' && CODE.test(code) ? code : undefined
+  // A word that is the very secret that was sent is no code.
+  return typeof code === 'string' && CODE.test(code) && masked(code) === code ? code : undefined
 }
