@@ -209,10 +209,10 @@ describe('a port that is taken', () => {
 })
 
 describe('a home', () => {
-  test.each([0o770, 0o707, 0o777])('of mode %o is refused, and nothing is written there', async (mode) => {
+  test.each(['770', '707', '777'])('of mode %s is refused, and nothing is written there', async (mode) => {
     const home = join(temporaryFolder(), 'home')
     await mkdir(home)
-    await chmod(home, mode)
+    await chmod(home, Number.parseInt(mode, 8))
     const ran = await mainJob(built.main, home, ...ONCE)
     expect(ran).toMatchObject({ exit: 2, stdout: '', stderr: expect.stringContaining('not writable by group or others') })
     expect(await readdir(home)).toEqual([])
