@@ -27,6 +27,26 @@ export const SHOWS: Readonly<Record<string, Show>> = {
     files: ['test/live/real-claude.test.ts'],
     project: 'live',
   },
+  mcp: {
+    title: 'The official Inspector lists and calls the MCP tools; nothing is written but what a person said yes to',
+    files: ['test/live/mcp.test.ts'],
+    project: 'live',
+  },
+  secrets: {
+    title: 'No secret is anywhere but in its file, on any surface, with success and failure; the search is proved',
+    files: ['test/shows/secrets.test.ts'],
+    project: 'node',
+  },
+  tokens: {
+    title: 'Tokens of two issuers: those of people and machines accepted, their forgeries not; records enrich one cell of 24',
+    files: ['test/live/tokens.test.ts'],
+    project: 'live',
+  },
+  lazy: {
+    title: 'What a command loads: no SDK it does not use, no schema library for help',
+    files: ['test/shows/lazy.test.ts'],
+    project: 'node',
+  },
   'keycloak-rig': {
     title: 'A real Keycloak is started, logged in to, and its writes counted',
     files: ['test/live/keycloak-rig.test.ts'],

@@ -7,6 +7,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import type { JWK } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type RunningProvider, startEmbeddedProvider } from '../../idp/embedded/server.js'
 import { IDPS } from '../../idp/index.js'
@@ -125,7 +126,7 @@ async function adaLogsIn(client_id: string): Promise<Record<string, string>> {
 /** The public key that signed a token, by the issuer's own key set. */
 async function publicKeyOf(token: string, jwks_uri: string): Promise<KeyObject> {
   const { kid } = JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString()) as { kid: string }
-  const { keys } = (await (await fetch(jwks_uri)).json()) as { keys: (JsonWebKey & { kid: string })[] }
+  const { keys } = (await (await fetch(jwks_uri)).json()) as { keys: (JWK & { kid: string })[] }
   const key = keys.find((one) => one.kid === kid)
   if (!key) throw new Error(`no key ${kid} at ${jwks_uri}`)
   return createPublicKey({ key: key as never, format: 'jwk' })
@@ -133,7 +134,7 @@ async function publicKeyOf(token: string, jwks_uri: string): Promise<KeyObject> 
 
 /** What the embedded provider would have signed: its own key, its own header, other claims. */
 async function signedByEmbedded(token: string, change: Record<string, unknown>): Promise<string> {
-  const { keys } = JSON.parse(await readFile(join(home.path, 'provider/jwks.json'), 'utf8')) as { keys: JsonWebKey[] }
+  const { keys } = JSON.parse(await readFile(join(home.path, 'provider/jwks.json'), 'utf8')) as { keys: JWK[] }
   const [header = '', payload = ''] = token.split('.')
   const claims = { ...JSON.parse(Buffer.from(payload, 'base64url').toString()), ...change } as Record<string, unknown>
   const input = `${header}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}`
@@ -265,7 +266,7 @@ describe('one client id at two issuers', () => {
     const { client_secret } = JSON.parse(await readFile(join(home.path, 'twin.json'), 'utf8')) as { client_secret: string }
     const twin = await clientOf(realm, embeddedMachine)
     await realm.admin('PUT', `/clients/${twin.id}`, { ...twin, directAccessGrantsEnabled: true })
-    const ask = async (form: Record<string, string>) => {
+    const ask = async (form: Record<string, string>): Promise<string> => {
       const { status, access_token } = await askToken(realm, { client_id: embeddedMachine, client_secret, ...form })
       expect(status).toBe(200)
       return access_token
