@@ -79,7 +79,7 @@ describe.each(['sh', 'bash'] as const)('in %s', (shell) => {
       fc.property(argv, (words) => {
         expect(wordsIn(shell, quotePosix(words))).toEqual(words)
       }),
-      { numRuns: 150 },
+      { numRuns: 40 },
     )
   })
 
