@@ -234,7 +234,7 @@ describe('refused', () => {
 
 describe('a record that is off', () => {
   test.each([
-    ['takes the groups that a token itself carries', 'keycloak machine', () => 'kc-agent', 'token'],
+    ['takes the groups that a token itself carries', 'keycloak machine', (): string => 'kc-agent', 'token'],
     ['gives none to a token without', 'embedded machine', (): string => embeddedMachine, 'record'],
   ] as const)('%s, on the next request, and back', async (_, who, client, source) => {
     const on = { groups: [GROUP], groups_source: source, enabled: true }
