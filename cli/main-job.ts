@@ -12,6 +12,7 @@ import { IDPS } from '../idp/index.js'
 import { clientRef, IDE_CLIENT_NAME, ideClient, m2mRecord, machineClient, namedGroups } from '../setup/recipes.js'
 import type { ToolkitContext } from '../toolkit/context.js'
 import { getConnectConfig } from '../toolkit/operations/connect-config.js'
+import { folded } from './render.js'
 import { DEMO, type World } from './world.js'
 
 const AGENT = 'demo-agent'
@@ -22,7 +23,7 @@ export type Tell = (step: number, title: string, details?: readonly string[]) =>
 /** What the plan's approval needs to know: it is shown as step 3. */
 export function showPlan(tell: Tell): (plan: Plan) => Promise<boolean> {
   return async (plan) => {
-    tell(3, `Plan: ${counts(plan.changes)}`, renderPlan(plan))
+    tell(3, `Plan: ${counts(plan.changes)}`, folded(renderPlan(plan), (process.stdout.columns ?? Number.POSITIVE_INFINITY) - 3).split('\n'))
     return true
   }
 }

@@ -23,7 +23,7 @@ export const groupName = z
   .string()
   .min(1)
   .max(255)
-  .regex(/^(?!\s)[^/\p{C}]+(?<!\s)$/u, 'no slash, no control characters, no space at the ends')
+  .regex(/^[^\s/\p{C}](?:[^/\p{C}]*[^\s/\p{C}])?$/u, 'no slash, no control characters, no space at the ends')
 
 /** Short name for machine things that become file names: an identity, a machine client. */
 export const fileSafeName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'a letter or digit, then up to 63 of A-Z a-z 0-9 . _ -')

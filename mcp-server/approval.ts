@@ -33,7 +33,8 @@ export function approvalFor(
       return new ToolkitError('declined', message, { command, plan: lines }, `a person can run this in a terminal: ${command}`)
     }
     if (row.safety === 'destructive') throw declined('this deletes something, which only a person at a terminal may decide')
-    if (operation.needsPerson?.(input) === true) throw declined('this grants administration, which only a person at a terminal may decide')
+    if (operation.needsPerson?.(input) === true)
+      throw declined('this grants administration, or may, which only a person at a terminal may decide')
     if (asking.server.getClientCapabilities()?.elicitation?.form === undefined) throw declined('this client cannot ask a person')
     if (!(await askPerson(asking, lines))) throw declined('the person did not say yes')
     return true

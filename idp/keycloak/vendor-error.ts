@@ -15,11 +15,18 @@ const CODE = /^[A-Za-z_]{1,60}$/
 const ROLES_HINT =
   'grant these roles of realm-management; a service account also needs them in the scope of its own client (or full scope there)'
 
-function vendorError(error: unknown, { kind, key, needs }: Asked): unknown {
+function vendorError(error: unknown, { kind, key, needs }: Asked): ToolkitError {
   const ours = toolkitErrorIn(error)
   if (ours) return ours
   const status = statusOf(error)
-  if (status === undefined) return error
+  if (status === undefined) {
+    return new ToolkitError(
+      'unexpected_response',
+      `Keycloak's answer for ${kind} ${key} cannot be read`,
+      { system: 'Keycloak', reason: 'unreadable' },
+      'run again',
+    )
+  }
   const code = codeOf(error)
   const details = { system: 'Keycloak', status, ...(code === undefined ? {} : { vendor_code: code }) }
   if (status === 401) return new ToolkitError('unauthenticated', 'Keycloak did not accept the administrator’s token', details, 'run again')

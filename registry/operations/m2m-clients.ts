@@ -112,7 +112,8 @@ export const updateM2mClient = changeOperation({
   output: changed,
   positionals: ['client_id'],
   examples: [{ client_id: 'reporting-agent', enabled: false }],
-  needsPerson: grantsPrivilege,
+  // Reviving a client that somebody switched off may revive an administrator: the input alone cannot tell.
+  needsPerson: (input) => grantsPrivilege(input) || input.enabled === true,
   async target(input, context: RegistryContext) {
     refuseUnaskedPrivilege(input)
     const current = await (await context.registry()).getM2mClient(input.client_id)

@@ -183,6 +183,17 @@ describe('what only a person at a terminal may decide', () => {
     expect(registry.writes()).toEqual([])
   })
 
+  test('reviving a client that somebody switched off is declined too: it may be an administrator', async () => {
+    const actor = { name: 'operator', issuer: 'https://idp.example.com', subject: 'operator' }
+    await registry.store.m2mClients.update(actor, 'there', { enabled: false }, { allow_privileged: false })
+    const session = await open({ answer: yes })
+    const revived = await session.call('update_m2m_client', { client_id: 'there', enabled: true })
+    await session.close()
+    await registry.store.m2mClients.update(actor, 'there', { enabled: true }, { allow_privileged: false })
+    expect(textOf(revived)).toMatch(/^declined: this grants administration/)
+    expect(session.asked).toEqual([])
+  })
+
   test('a group that confers administration is refused without --allow-privileged, before anything is asked', async () => {
     const session = await open({ answer: yes })
     const result = await session.call('assign_groups', { client_id: 'there', groups: ['demo-readers', 'registry-admins'] })
