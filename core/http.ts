@@ -119,8 +119,9 @@ export function createDoor(options: DoorOptions): Door {
   const agent = new Agent({
     connections: 8,
     connect: { timeout: Math.min(CONNECT_MS, timeoutMs), ...(options.ca === undefined ? {} : { ca: options.ca }) },
-    headersTimeout: timeoutMs,
-    bodyTimeout: timeoutMs,
+    // The deadline of the request covers both; a second clock would only race it.
+    headersTimeout: 0,
+    bodyTimeout: 0,
   })
   const journal: JournalEntry[] = []
 
