@@ -1,7 +1,7 @@
 /** Steps 3 to 9 of the main job, on servers that are up: one plan for provider and registry, a token, a connect configuration. */
 import { join } from 'node:path'
 import { type Outcome, objectKey, type Plan, renderPlan, type Target } from '../core/converge.js'
-import type { Change } from '../core/plan.js'
+import { type Change, clientIdOf } from '../core/plan.js'
 import { secretFile } from '../core/private-file.js'
 import { readIdentities } from '../credentials-provider/identities.js'
 import { mintToFile } from '../credentials-provider/mint.js'
@@ -32,7 +32,8 @@ export async function runMainJob(context: ToolkitContext, world: World, tell: Te
   const target = await mainJobTarget(context, world)
   const outcome = await context.converge(target)
   if (outcome.changes.length === 0) tell(3, `Plan: ${counts([])}`)
-  const idOf = (kind: 'public-client' | 'machine-client', key: string) => clientId(outcome, kind, key)
+  const idOf = (kind: 'public-client' | 'machine-client', key: string) =>
+    clientIdOf(outcome.objects.get(objectKey(kind, key))) ?? '(unknown)'
   tell(4, `Public client for IDEs ${done(outcome, 'public-client')}: ${idOf('public-client', IDE_CLIENT_NAME)}`)
   tell(5, `Machine client ${done(outcome, 'machine-client')}: ${idOf('machine-client', AGENT)}`, [`secret in ${secretPlace(world)} (0600)`])
   tell(6, `Recorded in the registry (${done(outcome, 'm2m-record')}) with groups ${AGENT_GROUPS.join(', ')}`)
@@ -108,11 +109,6 @@ function done({ changes }: Outcome, kind: Change['kind']): string {
   return change === undefined ? 'as it was' : change.action === 'create' ? 'created' : 'mended'
 }
 
-function clientId({ objects }: Outcome, kind: 'public-client' | 'machine-client', key: string): string {
-  const spec = objects.get(objectKey(kind, key))?.spec
-  return spec && 'client_id' in spec && typeof spec.client_id === 'string' ? spec.client_id : '(unknown)'
-}
-
 function secretPlace({ home }: World): string {
-  return join(home, 'identities', `${AGENT}.json`)
+  return join(home, 'identities', IDPS.embedded.capabilities.files.identity(AGENT))
 }

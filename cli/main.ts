@@ -9,7 +9,7 @@ import { addStart } from './start-command.js'
 import { readEnvFile, usageError } from './usage.js'
 import { version } from './version.js'
 
-export function createProgram(json: boolean): Command {
+function createProgram(json: boolean): Command {
   const program = new Command('mcp-idp')
     .description('Sets up identity providers for an MCP gateway: clients for IDEs and machines, registry records, tokens.')
     .version(version)

@@ -8,7 +8,7 @@ import { quotePosix } from '../ide/quote.js'
 import type { CatalogRow } from '../toolkit/catalog.js'
 import { commandLine } from '../toolkit/command-line.js'
 import { createContext, type ToolkitContext } from '../toolkit/context.js'
-import { homeFolder, readProfile, settingSource } from '../toolkit/home.js'
+import { homeFolder, openHome } from '../toolkit/home.js'
 import { folded, renderResult } from './render.js'
 import { requireTerminal, showSecret } from './show-secret.js'
 
@@ -32,12 +32,8 @@ export async function runOperation(
   let context: ToolkitContext | undefined
   try {
     if (globals.showSecret) requireTerminal()
-    const home = homeFolder(globals.home, process.env)
-    const profile = await readProfile(home)
     context = createContext({
-      home,
-      profile: profile.profile,
-      settings: await settingSource(home, profile, process.env),
+      ...(await openHome(homeFolder(globals.home, process.env), process.env)),
       planOnly: globals.plan === true,
       onPlan: (plan) => {
         if (!globals.json) print(folded(renderPlan(plan), process.stdout.columns))

@@ -5,7 +5,7 @@ import { EXIT_INTERRUPTED } from '../core/errors.js'
 import type { JournalEntry } from '../core/http.js'
 import { quotePosix } from '../ide/quote.js'
 import { createContext, type ToolkitContext } from '../toolkit/context.js'
-import { homeFolder, readProfile, settingSource } from '../toolkit/home.js'
+import { homeFolder, openHome } from '../toolkit/home.js'
 import { runMainJob, showPlan, type Tell } from './main-job.js'
 import { type Globals, print, reportFailure, say, stopAtInterrupt } from './run.js'
 import { DEMO, startWorld, type World } from './world.js'
@@ -32,10 +32,8 @@ export async function start(options: StartOptions): Promise<number> {
       log: log.served,
       onUp: (part, url) => announce(tell, part, url),
     })
-    const profile = await readProfile(home)
     // The servers just started are the ones set up here, whatever the environment names.
-    const settings = await settingSource(home, profile, {})
-    context = createContext({ home, profile: profile.profile, settings, signal: stop.signal, approve: showPlan(tell), onRequest: log.sent })
+    context = createContext({ ...(await openHome(home, {})), signal: stop.signal, approve: showPlan(tell), onRequest: log.sent })
     await runMainJob(context, world, tell)
     if (options.once) return 0
     if (!options.json) print(closingLines(world).join('\n'))

@@ -1,7 +1,7 @@
 /** Carries out an approved plan: creates and updates in dependency order, removals in reverse, secrets saved before anything else can fail. */
 import { randomBytes } from 'node:crypto'
 import { isToolkitError, ToolkitError } from './errors.js'
-import { type Change, type Created, changeFor, inOrder, keyText, type Observed, type Reconciler } from './plan.js'
+import { type Change, type Created, changeFor, clientIdOf, inOrder, keyText, type Observed, type Reconciler } from './plan.js'
 import { isRef, type Kind, ORDER } from './resources.js'
 import { Secret } from './secret.js'
 import type { Receipt, SecretSink } from './sink.js'
@@ -69,7 +69,7 @@ async function createOne(item: Item & { wanted: { ensure: 'present' | 'exists' }
   }
   const object: Observed = { id: '', owner: 'us', spec: { ...wanted.spec, ...created.spec } as Observed['spec'] }
   const toSave = created.secret ?? secret
-  const receipt = sink && toSave ? await sink.save(toSave, clientIdOf(object)) : undefined
+  const receipt = sink && toSave ? await sink.save(toSave, clientIdOf(object) ?? '') : undefined
   return { done: 'created', object, ...(receipt ? { receipt } : {}) }
 }
 
@@ -97,7 +97,7 @@ async function createdAfterAll(
   const sink = sinkOf(wanted)
   const actual = sink && ((await reconciler.readSecret?.(object)) ?? secret)
   if (sink && !actual) throw error
-  const receipt = sink && actual ? await sink.save(actual, clientIdOf(object)) : undefined
+  const receipt = sink && actual ? await sink.save(actual, clientIdOf(object) ?? '') : undefined
   // A create may take more than one request, and the lost answer need not be the last one's.
   const rest = isToolkitError(error, 'unavailable') ? changeFor(wanted, object) : undefined
   if (rest?.action === 'update') await reconciler.update(object, fieldsOf(rest))
@@ -110,17 +110,13 @@ function fieldsOf({ fields }: Change): Record<string, unknown> {
 
 async function saveExistingSecret(sink: SecretSink, current: Observed, reconciler: Reconciler<Kind>): Promise<Receipt> {
   const secret = await reconciler.readSecret?.(current)
-  if (secret) return sink.save(secret, clientIdOf(current))
+  if (secret) return sink.save(secret, clientIdOf(current) ?? '')
   throw new ToolkitError(
     'unsupported',
     `the secret of ${clientIdOf(current)} cannot be read back, and ${sink.place} does not hold it`,
     { system: 'identity provider', capability: 'reading a client secret', why: 'the server shows a secret once, at creation' },
     'rotate the secret',
   )
-}
-
-function clientIdOf({ spec }: Observed): string {
-  return 'client_id' in spec && typeof spec.client_id === 'string' ? spec.client_id : ''
 }
 
 /** Runs `work` over the items, a few at once; the first failure stops new ones and is thrown after the running ones ended. */

@@ -32,6 +32,12 @@ export interface Observed<K extends Kind = Kind> {
   readonly spec: Resources[K]
 }
 
+/** The client id of an observed object, where its kind has one and it is known. */
+export function clientIdOf(observed: Observed | undefined): string | undefined {
+  const spec = observed?.spec
+  return spec && 'client_id' in spec && typeof spec.client_id === 'string' ? spec.client_id : undefined
+}
+
 /** What a create gave: `spec` holds what the vendor decided, `secret` what it issued. */
 export interface Created<K extends Kind> {
   readonly spec?: Partial<Resources[K]>

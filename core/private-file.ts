@@ -114,7 +114,6 @@ export function secretFile(path: string, facts: IdentityFacts): SecretSink {
       await removeFile(pending)
       return receipt
     },
-    discardPending: () => removeFile(pending),
   }
 }
 

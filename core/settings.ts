@@ -56,10 +56,6 @@ export class SettingsReader {
     if (value === undefined) this.#missing.push(name)
     return value ?? ''
   }
-  optionalSecret(name: SettingName): Secret | undefined {
-    const value = this.optional(name)
-    return value === undefined ? undefined : new Secret(value)
-  }
   secret(name: SettingName): Secret {
     return new Secret(this.required(name))
   }

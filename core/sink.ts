@@ -24,5 +24,4 @@ export interface SecretSink {
   savePending(secret: Secret): Promise<void>
   /** Saves the secret with its client id; a pending copy is gone afterwards. */
   save(secret: Secret, client_id: string): Promise<Receipt>
-  discardPending(): Promise<void>
 }

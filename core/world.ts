@@ -3,6 +3,7 @@ import { ToolkitError } from './errors.js'
 import {
   type Change,
   changeFor,
+  clientIdOf,
   type FieldChange,
   keyText,
   type ManualStep,
@@ -122,8 +123,7 @@ export function sinkOf(wanted: Wanted): SecretSink | undefined {
 export function resolved(wanted: Wanted, objects: ReadonlyMap<string, Observed>): Wanted {
   const resolve = (value: unknown): unknown => {
     if (!isRef(value)) return value
-    const found = objects.get(objectKey(value.from.kind, value.from.key))
-    return found && 'client_id' in found.spec && typeof found.spec.client_id === 'string' ? found.spec.client_id : value
+    return clientIdOf(objects.get(objectKey(value.from.kind, value.from.key))) ?? value
   }
   const spec =
     'spec' in wanted ? { spec: Object.fromEntries(Object.entries(wanted.spec).map(([field, value]) => [field, resolve(value)])) } : {}

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { readSmallFile, savePrivateFile } from '../core/private-file.js'
 import { Secret } from '../core/secret.js'
 import type { Receipt } from '../core/sink.js'
-import type { Identity } from '../idp/index.js'
+import { IDPS, type Identity } from '../idp/index.js'
 import type { AccessToken } from '../idp/oauth.js'
 
 /** A token is used until this long before its end, seconds. */
@@ -22,10 +22,9 @@ export interface SavedToken {
   readonly expires_at: Date
 }
 
-/** Keycloak's documented name, `agent-<name>-token.json`; all others `<identity_name>.json`. */
+/** Where an identity's token lies: each provider has its documented name. */
 export function tokenPath(folder: string, { identity_name, auth_provider }: Identity): string {
-  const agent = identity_name.startsWith('agent-') ? identity_name : `agent-${identity_name}`
-  return join(folder, auth_provider === 'keycloak' ? `${agent}-token.json` : `${identity_name}.json`)
+  return join(folder, IDPS[auth_provider].capabilities.files.token(identity_name))
 }
 
 /** The saved token, if it is readable, of this client and fresh at `now`. */

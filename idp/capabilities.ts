@@ -39,5 +39,12 @@ export interface Capabilities {
   readonly server_wide: readonly ('pkce' | 'full_scope' | 'web_origins' | 'groups_claim' | 'audience')[]
   /** Rights for everything the toolkit does, in the vendor's words. */
   readonly rights: readonly string[]
+  /** Names of files, as the gateway's own documents have them; `<name>.json` where they say nothing. */
+  readonly files: {
+    /** Of a machine client's identity, by the machine's name. */
+    identity(name: string): string
+    /** Of its token, by the identity's name. */
+    token(identity_name: string): string
+  }
   readonly token: TokenRules
 }

@@ -1,8 +1,8 @@
 /** The port between the rooms and one tenant of one identity provider. */
-
 import type { Door, DoorOptions } from '../core/http.js'
 import type { Reconcilers } from '../core/plan.js'
 import type { IdentityFacts } from '../core/private-file.js'
+import type { Secret } from '../core/secret.js'
 import type { SettingSource } from '../core/settings.js'
 import type { IdpName } from '../core/vocabulary.js'
 import type { Capabilities } from './capabilities.js'
@@ -14,7 +14,7 @@ export interface Connecting {
   readonly profile: string
   /** Home folder, for the declared state of decision "registrations". */
   readonly home: string
-  /** A door to these origins, with the latch, the deadline and the log of this run. */
+  /** A door to these origins, with the latch, the deadline and the log of this run, which closes it. */
   open(options: Pick<DoorOptions, 'origins' | 'isRead'>): Door
 }
 
@@ -25,10 +25,8 @@ export interface Tenant {
   /** Locked while changes are applied. */
   readonly lock: string
   readonly reconcilers: Reconcilers
-  readonly journal: Door['journal']
   /** What an identities file must say of a client of this tenant. */
   identityFacts(name: string): IdentityFacts
-  close(): Promise<void>
 }
 
 /** One identity of an identities file; which further fields it needs is its provider's business. */
@@ -36,7 +34,7 @@ export interface Identity {
   readonly identity_name: string
   readonly auth_provider: IdpName
   readonly client_id: string
-  readonly client_secret: import('../core/secret.js').Secret
+  readonly client_secret: Secret
   readonly scope?: string
   readonly fields: Readonly<Record<string, string>>
 }

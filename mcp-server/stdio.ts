@@ -2,7 +2,7 @@
 import { Console } from 'node:console'
 import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js'
 import { invalidInput } from '../core/errors.js'
-import { homeFolder, readProfile, settingSource } from '../toolkit/home.js'
+import { homeFolder, openHome } from '../toolkit/home.js'
 import { createMcpServer } from './server.js'
 import { toolFlags } from './tools.js'
 
@@ -27,11 +27,7 @@ export async function serveStdio({ home: homeFlag, allow, toolsets, elicitationT
     ...flags,
     version,
     elicitationTimeoutMs: seconds * 1000,
-    async surroundings() {
-      const home = homeFolder(homeFlag, env)
-      const { profile, ...rest } = await readProfile(home)
-      return { home, profile, settings: await settingSource(home, { profile, ...rest }, env) }
-    },
+    surroundings: () => openHome(homeFolder(homeFlag, env), env),
   })
   const ended = new Promise<void>((resolve) => {
     server.onclose = resolve

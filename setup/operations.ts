@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { objectKey, type Target } from '../core/converge.js'
 import { ToolkitError } from '../core/errors.js'
 import { type Context, changeOperation, outcomeFields, outcomeShape } from '../core/operation.js'
-import type { Reconcilers } from '../core/plan.js'
+import { clientIdOf, type Reconcilers } from '../core/plan.js'
 import { secretFile } from '../core/private-file.js'
 import { grantsPrivilege, refuseUnaskedPrivilege } from '../core/privileged-groups.js'
 import { SettingsReader } from '../core/settings.js'
@@ -92,14 +92,14 @@ export const setupIdeClient = changeOperation({
   async report(outcome, input, context) {
     const { capabilities } = IDPS[input.idp]
     const key = clientKey(capabilities, ideNames(input))
-    const seen = outcome.objects.get(objectKey('public-client', key))?.spec as { client_id?: string; redirect_uris?: string[] } | undefined
-    const client_id = seen?.client_id ?? (capabilities.client_id === 'chosen' ? key : null)
+    const seen = outcome.objects.get(objectKey('public-client', key))
+    const client_id = clientIdOf(seen) ?? (capabilities.client_id === 'chosen' ? key : null)
     const { uris, notes } = redirectsFor(input)
     return {
       idp: input.idp,
       client_id,
       issuer: (await context.tenant(input.idp)).issuer,
-      redirect_uris: [...((outcome.applied ? seen?.redirect_uris : undefined) ?? uris)].sort(),
+      redirect_uris: [...(outcome.applied && seen && 'redirect_uris' in seen.spec ? (seen.spec.redirect_uris ?? uris) : uris)].sort(),
       next_settings: {
         ...(client_id === null ? {} : { IDE_OAUTH_CLIENT_ID: client_id }),
         ...(input.callback_port === undefined ? {} : { IDE_OAUTH_CALLBACK_PORT: String(input.callback_port) }),
@@ -155,11 +155,11 @@ export const setupM2mApp = changeOperation({
     }
   },
   async report(outcome, input, context) {
-    const seen = outcome.objects.get(objectKey('machine-client', input.name))?.spec as { client_id?: string } | undefined
+    const seen = clientIdOf(outcome.objects.get(objectKey('machine-client', input.name)))
     const chosen = IDPS[input.idp].capabilities.client_id === 'chosen'
     return {
       idp: input.idp,
-      client_id: seen?.client_id ?? (chosen ? input.name : null),
+      client_id: seen ?? (chosen ? input.name : null),
       issuer: (await context.tenant(input.idp)).issuer,
       groups: input.groups,
       recorded: outcome.manual.length === 0 && (outcome.applied || outcome.changes.length === 0),
@@ -208,6 +208,5 @@ function audience({ settings }: Context): { audience?: string } {
 }
 
 function secretPlace(input: { idp: IdpName; name: string; secret_file?: string | undefined }, { home }: Context): string {
-  const file = input.idp === 'keycloak' ? `agent-${input.name}.json` : `${input.name}.json`
-  return input.secret_file ?? join(home, 'identities', file)
+  return input.secret_file ?? join(home, 'identities', IDPS[input.idp].capabilities.files.identity(input.name))
 }

@@ -39,6 +39,19 @@ export function homeWords(home: string): string[] {
   return home === homeFolder(undefined, {}) ? [] : ['--home', home]
 }
 
+/** A home as a run needs it. */
+export interface Home {
+  readonly home: string
+  readonly profile: string
+  readonly settings: SettingSource
+}
+
+/** Reads the profile of a home and resolves its settings. @throws ToolkitError invalid_input */
+export async function openHome(home: string, env: Environment): Promise<Home> {
+  const profile = await readProfile(home)
+  return { home, profile: profile.profile, settings: await settingSource(home, profile, env) }
+}
+
 /** The profile of a home; an empty one when there is none. @throws ToolkitError invalid_input */
 export async function readProfile(home: string): Promise<Profile> {
   const path = join(home, 'profile.json')

@@ -6,9 +6,9 @@
  */
 import type { Plan } from '../core/converge.js'
 import { ToolkitError } from '../core/errors.js'
-import { CATALOG, type OperationName } from './catalog.js'
+import { catalogRow, type OperationName } from './catalog.js'
 import { createContext, type ToolkitContext } from './context.js'
-import { type Environment, homeFolder, readProfile, settingSource } from './home.js'
+import { type Environment, homeFolder, openHome } from './home.js'
 
 export { type Outcome, objectKey, type Plan, renderPlan, type Target } from '../core/converge.js'
 export { ERRORS, type ErrorCode, type ErrorDetails, isToolkitError, type Problem, ToolkitError } from '../core/errors.js'
@@ -44,12 +44,8 @@ export interface Toolkit {
 /** @throws ToolkitError invalid_input for a profile that is not valid or not ours */
 export async function openToolkit(options: ToolkitOptions = {}): Promise<Toolkit> {
   const env = options.env ?? {}
-  const home = homeFolder(options.home, env)
-  const profile = await readProfile(home)
   const context = createContext({
-    home,
-    profile: profile.profile,
-    settings: await settingSource(home, profile, env),
+    ...(await openHome(homeFolder(options.home, env), env)),
     approve: options.approve ?? (async () => false),
     ...(options.planOnly ? { planOnly: true } : {}),
     ...(options.progress ? { progress: options.progress } : {}),
@@ -58,7 +54,7 @@ export async function openToolkit(options: ToolkitOptions = {}): Promise<Toolkit
   return {
     context,
     async run(name, input = {}) {
-      const row = CATALOG.find((one) => one.name === name)
+      const row = catalogRow(name)
       if (row === undefined) throw new ToolkitError('not_found', `there is no operation ${name}`, { kind: 'operation', key: name })
       return (await row.load()).run(input, context)
     },

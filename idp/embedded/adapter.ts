@@ -24,9 +24,7 @@ export const embedded: Adapter = {
         group: groups({ issuer, door, adminToken, profile }),
         ...dcrReconcilers({ issuer, door, initialAccessToken, registrationsFolder, application_type: 'native', profile }),
       },
-      journal: door.journal,
       identityFacts: (name) => ({ identity_name: name, auth_provider: 'embedded', issuer }),
-      close: () => door.close(),
     }
   },
   async mint({ identity_name, fields, client_id, client_secret, scope }, doorTo) {

@@ -11,6 +11,7 @@ export const embeddedCapabilities = {
   machine_groups: 'record',
   server_wide: ['pkce', 'full_scope', 'web_origins', 'groups_claim', 'audience'],
   rights: ['initial access token'],
+  files: { identity: (name) => `${name}.json`, token: (identity_name) => `${identity_name}.json` },
   token: {
     algorithms: ['RS256'],
     isAccessToken: ({ typ }) => typ === 'at+jwt',

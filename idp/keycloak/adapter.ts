@@ -21,9 +21,7 @@ export const keycloak: Adapter = {
         'public-client': publicClients(realm, directory),
         'machine-client': machineClients(realm, directory, createMemberships(realm, directory)),
       },
-      journal: realm.door.journal,
       identityFacts: (name) => ({ identity_name: name, auth_provider: 'keycloak', keycloak_url: realm.url, keycloak_realm: realm.realm }),
-      close: () => realm.door.close(),
     }
   },
   async mint({ identity_name, fields, client_id, client_secret, scope }, doorTo) {

@@ -11,6 +11,10 @@ export const keycloakCapabilities = {
   machine_groups: 'token',
   server_wide: [],
   rights: ['manage-clients', 'manage-users', 'view-realm'],
+  files: {
+    identity: (name) => `agent-${name}.json`,
+    token: (identity_name) => `${identity_name.startsWith('agent-') ? identity_name : `agent-${identity_name}`}-token.json`,
+  },
   token: {
     algorithms: ['RS256'],
     isAccessToken: (_header, claims) => claims['typ'] === 'Bearer',

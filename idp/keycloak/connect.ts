@@ -15,7 +15,6 @@ export interface Realm {
   /** As the server spells it, which is what tokens say. */
   readonly issuer: string
   readonly url: string
-  readonly door: Door
   readonly profile: string
   /** Roles of this realm that the administrator's token itself tells; undefined where it tells none, as an admin-cli token does. */
   roles(): Promise<readonly string[] | undefined>
@@ -33,22 +32,17 @@ export async function connectRealm(connecting: Connecting): Promise<Realm> {
     isRead: ({ method, url: { pathname } }) =>
       method === 'POST' && pathname.endsWith(`/realms/${adminRealm}/protocol/openid-connect/token`),
   })
-  try {
-    const issuer = await issuerOf(url, realm, door)
-    const adminToken = singleFlight(() => logIn({ url, adminRealm, administrator, door }))
-    // `setConfig` would wipe requestOptions, and realmName decides where its own token refresh goes: both stay untouched.
-    const api = new KeycloakAdminClient({
-      baseUrl: url,
-      realmName: adminRealm,
-      requestOptions: { dispatcher: through(door), redirect: 'error' } as unknown as RequestInit,
-    })
-    api.registerTokenProvider({ getAccessToken: async () => (await adminToken()).reveal() })
-    await adminToken()
-    return { api, realm, issuer, url, door, profile: connecting.profile, roles: async () => rolesIn((await adminToken()).reveal(), realm) }
-  } catch (error) {
-    await door.close()
-    throw error
-  }
+  const issuer = await issuerOf(url, realm, door)
+  const adminToken = singleFlight(() => logIn({ url, adminRealm, administrator, door }))
+  // `setConfig` would wipe requestOptions, and realmName decides where its own token refresh goes: both stay untouched.
+  const api = new KeycloakAdminClient({
+    baseUrl: url,
+    realmName: adminRealm,
+    requestOptions: { dispatcher: through(door), redirect: 'error' } as unknown as RequestInit,
+  })
+  api.registerTokenProvider({ getAccessToken: async () => (await adminToken()).reveal() })
+  await adminToken()
+  return { api, realm, issuer, url, profile: connecting.profile, roles: async () => rolesIn((await adminToken()).reveal(), realm) }
 }
 
 function configuration({ settings }: Connecting) {

@@ -4,9 +4,9 @@ import { renderPlan } from '../../core/converge.js'
 import { ERRORS, EXIT_INTERRUPTED, isToolkitError, ToolkitError } from '../../core/errors.js'
 import { masked } from '../../core/secret.js'
 import { quotePosix } from '../../ide/quote.js'
-import { CATALOG, type OperationName } from '../../toolkit/catalog.js'
+import { catalogRow, type OperationName } from '../../toolkit/catalog.js'
 import { createContext } from '../../toolkit/context.js'
-import { homeFolder, readProfile, settingSource } from '../../toolkit/home.js'
+import { homeFolder, openHome } from '../../toolkit/home.js'
 
 export interface Script {
   readonly operation: OperationName
@@ -37,15 +37,11 @@ async function runOnce(
   input: Script['input'],
   signal: AbortSignal,
 ): Promise<number> {
-  const row = CATALOG.find((one) => one.name === name)
+  const row = catalogRow(name)
   if (row === undefined) throw new ToolkitError('internal', `no operation ${name}`, {})
-  const home = homeFolder(undefined, env)
-  const profile = await readProfile(home)
   const planOnly = argv['plan'] === true
   const context = createContext({
-    home,
-    profile: profile.profile,
-    settings: await settingSource(home, profile, env),
+    ...(await openHome(homeFolder(undefined, env), env)),
     planOnly,
     signal,
     progress: say,

@@ -70,7 +70,7 @@ describe('reading', () => {
     expect(reader({ KEYCLOAK_URL: '', KEYCLOAK_ADMIN_URL: 'b' }).optional('KEYCLOAK_URL')).toBe('b')
   })
   test('a secret setting does not print', () => {
-    expect(inspect(reader({ KEYCLOAK_ADMIN_PASSWORD: 'planted-4711' }).optionalSecret('KEYCLOAK_ADMIN_PASSWORD'))).toBe('[secret]')
+    expect(inspect(reader({ KEYCLOAK_ADMIN_PASSWORD: 'planted-4711' }).secret('KEYCLOAK_ADMIN_PASSWORD'))).toBe('[secret]')
   })
 })
 

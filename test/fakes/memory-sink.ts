@@ -35,8 +35,5 @@ export function memorySink(line: Timeline, place = 'memory/agent.json'): MemoryS
         pending = undefined
         return { saved_to: place, mode: '0600' }
       }),
-    discardPending: async () => {
-      pending = undefined
-    },
   }
 }

@@ -1,7 +1,7 @@
 /** Public clients and machine clients: one kind of object at Keycloak, two kinds of ours. */
 import type ClientRepresentation from '@keycloak/keycloak-admin-client/lib/defs/clientRepresentation.js'
 import { ToolkitError } from '../../../core/errors.js'
-import type { Observed, Reconciler } from '../../../core/plan.js'
+import { clientIdOf, type Observed, type Reconciler } from '../../../core/plan.js'
 import { Secret } from '../../../core/secret.js'
 import { OWNER_MARK } from '../../../core/vocabulary.js'
 import { type ClientKind, type ClientSpec, KIND_MARK, mapperNamed, mappersFor, observedSpec, representationOf } from '../client-fields.js'
@@ -87,7 +87,7 @@ function clientStore(kind: ClientKind, { api, realm, profile }: Realm, directory
       return id
     },
     async update(current: Observed, fields: Partial<ClientSpec>): Promise<void> {
-      const key = 'client_id' in current.spec ? String(current.spec.client_id) : ''
+      const key = clientIdOf(current) ?? ''
       const body = representationOf(fields)
       if (Object.keys(body).length > 0) {
         await ask(key, () => api.clients.update({ realm, id: current.id }, { ...representationOf(originsOf(current)), ...body }))
@@ -95,7 +95,7 @@ function clientStore(kind: ClientKind, { api, realm, profile }: Realm, directory
       await mendMappers(current.id, key, fields)
     },
     async remove(current: Observed): Promise<void> {
-      const key = 'client_id' in current.spec ? String(current.spec.client_id) : ''
+      const key = clientIdOf(current) ?? ''
       await ask(key, () => api.clients.del({ realm, id: current.id }))
     },
   }

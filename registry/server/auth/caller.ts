@@ -5,15 +5,8 @@
 import { isAdmin, type Scope, scopesOf, uiPermissionsOf } from './permissions.js'
 import type { VerifiedToken } from './verify.js'
 
-export interface Caller {
-  readonly provider: string
-  readonly issuer: string
-  readonly subject: string
-  readonly client_id: string | null
-  readonly kind: 'person' | 'machine'
-  /** For people to read; decides nothing. */
-  readonly username?: string
-  readonly groups: readonly string[]
+/** What the token says, with the groups that count; `username` is for people to read and decides nothing. */
+export interface Caller extends Omit<VerifiedToken, 'claims'> {
   readonly groups_source: 'token' | 'record' | 'none'
   readonly scopes: readonly Scope[]
   readonly ui_permissions: Readonly<Record<string, readonly string[]>>

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { converge } from '../../../core/converge.js'
-import { createDoor, WriteLatch } from '../../../core/http.js'
+import { createDoor, type Door, WriteLatch } from '../../../core/http.js'
 import type { Wanted } from '../../../core/plan.js'
 import { secretFile } from '../../../core/private-file.js'
 import { Secret } from '../../../core/secret.js'
@@ -168,11 +168,16 @@ describe('the embedded provider behind the port', () => {
 
   test('converges to a group, a public client and a machine client with its secret in a file; a second run writes nothing', async () => {
     const latch = new WriteLatch()
+    const doors: Door[] = []
     const tenant = await embedded.connect({
       settings: settings(),
       profile: 'default',
       home,
-      open: (options) => createDoor({ ...options, latch }),
+      open(options) {
+        const opened = createDoor({ ...options, latch })
+        doors.push(opened)
+        return opened
+      },
     })
     try {
       const path = join(home, 'identities', 'nightly.json')
@@ -199,7 +204,7 @@ describe('the embedded provider behind the port', () => {
         'create machine-client nightly',
       ])
       expect(first.receipts).toMatchObject([{ saved_to: path, mode: '0600' }])
-      const writes = () => tenant.journal.filter((entry) => entry.class === 'write').length
+      const writes = () => doors.flatMap(({ journal }) => journal).filter((entry) => entry.class === 'write').length
       const before = writes()
       expect(before).toBe(3)
       expect(await run()).toMatchObject({ changes: [], applied: false })
@@ -225,17 +230,22 @@ describe('the embedded provider behind the port', () => {
       expect(minted.issuer).toBe(provider.running.issuer)
       expect((await verified(provider, minted.token.access_token.reveal())).claims).toMatchObject({ sub: client_id, aud: 'mcp-gateway' })
     } finally {
-      await tenant.close()
+      await Promise.all(doors.map((opened) => opened.close()))
     }
   })
 
   test('a lost secret file is written again from what the provider says', async () => {
     const latch = new WriteLatch()
+    const doors: Door[] = []
     const tenant = await embedded.connect({
       settings: settings(),
       profile: 'default',
       home,
-      open: (options) => createDoor({ ...options, latch }),
+      open(options) {
+        const opened = createDoor({ ...options, latch })
+        doors.push(opened)
+        return opened
+      },
     })
     try {
       const path = join(home, 'identities', 'lost.json')
@@ -259,7 +269,7 @@ describe('the embedded provider behind the port', () => {
       expect((await run()).changes).toMatchObject([{ action: 'save_secret', key: 'lost' }])
       expect(await readFile(path, 'utf8')).toBe(saved)
     } finally {
-      await tenant.close()
+      await Promise.all(doors.map((opened) => opened.close()))
     }
   })
 
