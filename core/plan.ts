@@ -20,6 +20,8 @@ export type Wanted<K extends Kind = Kind> = {
     /** Must exist, may belong to anyone; never marked, changed or removed. */
     | { kind: P; key: string; ensure: 'referenced' }
     | { kind: P; key: string; ensure: 'absent' }
+    /** A client of ours gets a new secret, once, whatever it has. */
+    | { kind: P; key: string; ensure: 'rotated'; sink: SecretSink }
 }[K]
 
 /** Elements of a set-valued field that may stay although they are not wanted, by field. */
@@ -30,6 +32,10 @@ export interface Observed<K extends Kind = Kind> {
   readonly id: string
   readonly owner: 'us' | 'nobody' | { readonly other: string }
   readonly spec: Resources[K]
+  /** A client's secret, where the vendor shows it. */
+  readonly secret?: Secret
+  /** Keys of objects of the same kind that would go away with it. */
+  readonly holds?: readonly string[]
 }
 
 /** The client id of an observed object, where its kind has one and it is known. */
@@ -53,13 +59,18 @@ export interface Reconciler<K extends Kind> {
   observe(keys: readonly string[]): Promise<ReadonlyMap<string, Observed<K>>>
   /** `secret` is given where the vendor lets us choose it; then it is already saved. @throws conflict when the name is taken */
   create(spec: Resources[K], secret?: Secret): Promise<Created<K>>
-  /** Sends `fields` only; every other field of the object stays as it was. */
+  /** Sends `fields` only; every other field of the object stays as it was. An object of nobody gets our mark. */
   update(current: Observed<K>, fields: Partial<Resources[K]>): Promise<void>
   remove(current: Observed<K>): Promise<void>
-  /** Who makes the client's secret; absent for kinds without one. */
-  readonly secret?: 'chosen' | 'issued'
-  /** The secret of an existing client, where the vendor shows it. */
-  readSecret?(current: Observed<K>): Promise<Secret | undefined>
+  /**
+   * Who makes the secret; absent for kinds without one. `initial` is chosen by us and changed by its owner: a person's
+   * first password, which is never looked at again.
+   */
+  readonly secret?: 'chosen' | 'issued' | 'initial'
+  /** Replaces a client's secret by one that is saved already; the old one ends at once unless the vendor keeps two. */
+  setSecret?(current: Observed<K>, secret: Secret): Promise<void>
+  /** Keys of everything that carries our mark; absent where there is no place for one. */
+  owned?(): Promise<readonly string[]>
   /** @throws forbidden when reads alone already tell that the credential may not write this kind */
   checkWrite?(): Promise<void>
 }
@@ -72,8 +83,9 @@ export interface FieldChange {
 }
 export type Change =
   | { readonly action: 'create' | 'remove'; readonly kind: Kind; readonly key: string; readonly fields: readonly FieldChange[] }
-  | { readonly action: 'update'; readonly kind: Kind; readonly key: string; readonly fields: readonly FieldChange[] }
-  | { readonly action: 'save_secret'; readonly kind: Kind; readonly key: string; readonly fields: readonly FieldChange[] }
+  /** `adopt` is an update that also makes an object of nobody ours. */
+  | { readonly action: 'update' | 'adopt'; readonly kind: Kind; readonly key: string; readonly fields: readonly FieldChange[] }
+  | { readonly action: 'save_secret' | 'rotate_secret'; readonly kind: Kind; readonly key: string; readonly fields: readonly FieldChange[] }
 
 /** Something a person must do, with the exact words to type. Shown with the plan; never blocks convergence. */
 export interface ManualStep {
@@ -110,21 +122,28 @@ export function changeFor<K extends Kind>(wanted: Wanted<K>, current: Observed<K
     throw new ToolkitError('not_found', `${kind} ${key} does not exist`, { kind, key }, missingHint(kind))
   }
   if (wanted.ensure === 'exists' && current) return undefined
-  if (!current) return wanted.ensure === 'absent' ? undefined : { action: 'create', kind, key, fields: diff({}, wanted.spec) }
+  if (!current) {
+    if (wanted.ensure === 'absent') return undefined
+    if (wanted.ensure === 'rotated') throw new ToolkitError('not_found', `${kind} ${key} does not exist`, { kind, key }, missingHint(kind))
+    return { action: 'create', kind, key, fields: diff({}, wanted.spec) }
+  }
   if (typeof current.owner === 'object') {
     const owner = current.owner.other
     throw new ToolkitError('owned_elsewhere', `${kind} ${key} belongs to ${owner}`, { kind, key, owner }, 'change it there')
   }
-  if (current.owner === 'nobody' && !(wanted.ensure === 'present' && wanted.adopt === true)) {
+  const adopting = current.owner === 'nobody'
+  if (adopting && !(wanted.ensure === 'present' && wanted.adopt === true)) {
     throw new ToolkitError(
       'conflict',
       `${kind} ${key} exists and carries no mark of ours; it was left alone`,
       { kind, key },
-      'choose another name, or remove it by hand if nobody needs it',
+      wanted.ensure === 'present' ? 'look at it, then repeat with --adopt, or choose another name' : 'remove it by hand if nobody needs it',
     )
   }
+  if (wanted.ensure === 'rotated') return { action: 'rotate_secret', kind, key, fields: [] }
   if (wanted.ensure !== 'present') return { action: 'remove', kind, key, fields: [] }
   const fields = diff<Resources[Kind]>(current.spec, withKept(wanted.spec, current.spec, wanted.keep))
+  if (adopting) return { action: 'adopt', kind, key, fields }
   return fields.length > 0 ? { action: 'update', kind, key, fields } : undefined
 }
 
@@ -145,10 +164,19 @@ export function keyText(key: string | Ref): string {
   return isRef(key) ? `(${key.field} of ${key.from.kind} ${key.from.key})` : key
 }
 
-/** Creates and updates in dependency order, then removals in reverse. */
-export function inOrder<T extends { readonly kind: Kind; readonly action: string }>(changes: readonly T[]): T[] {
+/**
+ * Creates and updates in dependency order, then removals in reverse. Within a kind a key with more slashes is inside
+ * another (a nested group): it comes after, and goes before.
+ */
+export function inOrder<T extends { readonly kind: Kind; readonly action: string; readonly key: string }>(changes: readonly T[]): T[] {
   const rank = ({ kind, action }: T) => (action === 'remove' ? 2 * ORDER.length - ORDER.indexOf(kind) : ORDER.indexOf(kind))
-  return [...changes].sort((a, b) => rank(a) - rank(b))
+  const depth = ({ key, action }: T) => (action === 'remove' ? -1 : 1) * depthOf(key)
+  return [...changes].sort((a, b) => rank(a) - rank(b) || depth(a) - depth(b))
+}
+
+/** How deep a key lies inside others of its kind. */
+export function depthOf(key: string): number {
+  return key.split('/').length
 }
 
 /** The change as a text that equals another's only if both do the same to the same object. */
@@ -158,11 +186,15 @@ export function fingerprint(change: Change): string {
 
 /** UTF-16 units of one value in a plan; a redirect URI is at most 2048 long. */
 const LONGEST_VALUE = 4096
-const SIGN = { create: '+', update: '~', remove: '-', save_secret: '~' } as const
+const SIGN = { create: '+', update: '~', adopt: '~', remove: '-', save_secret: '~', rotate_secret: '~' } as const
+const REMARK: { readonly [A in Change['action']]?: string } = {
+  adopt: ' (was nobody’s, becomes ours)',
+  rotate_secret: ' (new secret; the old one ends)',
+}
 
 /** One change as lines of text: a head, then one line a field. */
 export function renderChange(change: Change): string[] {
-  const head = `${SIGN[change.action]} ${change.kind} ${change.key}`
+  const head = `${SIGN[change.action]} ${change.kind} ${change.key}${REMARK[change.action] ?? ''}`
   return [head, ...change.fields.map((field) => `    ${renderField(change.action, field)}`)]
 }
 
@@ -180,6 +212,10 @@ function renderField(action: Change['action'], { field, from, to }: FieldChange)
 function valueText(value: unknown): string {
   if (isRef(value)) return `${keyText(value)}, known after apply`
   if (Array.isArray(value)) return value.length === 0 ? '(none)' : value.map(oneLine).join(' ')
+  if (typeof value === 'object' && value !== null) {
+    const pairs = Object.entries(value).map(([name, inner]) => `${name}=${oneLine(inner)}`)
+    return pairs.length === 0 ? '(none)' : pairs.join(' ')
+  }
   return value === null || value === undefined ? '(none)' : oneLine(value)
 }
 

@@ -11,7 +11,29 @@ export interface Ref {
 }
 
 export interface Resources {
-  group: { name: string }
+  /** The tenant itself, where we can make one: a realm. Lifetimes in seconds. */
+  tenant: {
+    name: string
+    enabled: boolean
+    access_token_lifetime: number
+    session_idle_lifetime: number
+    session_lifetime: number
+    brute_force_protection: boolean
+    /** Wrong passwords before an account is locked for a while. */
+    login_failures: number
+    self_registration: boolean
+  }
+  /** `name` is the path of a nested group, without a leading slash: `engineering/platform`. */
+  group: { name: string; description?: string }
+  /** A person, in the claims of OpenID Connect Core section 5.1. */
+  user: {
+    username: string
+    email?: string
+    given_name?: string
+    family_name?: string
+    enabled: boolean
+    groups?: readonly string[]
+  }
   /** A client without a secret for people at an IDE: authorization code with PKCE (RFC 8252). */
   'public-client': {
     client_id?: string
@@ -27,6 +49,19 @@ export interface Resources {
     /** Origins that a browser may call the token endpoint from. */
     web_origins?: readonly string[]
     /** Claim of the access token that carries the groups. */
+    groups_claim?: string
+    audience?: string
+  }
+  /** A confidential client for the gateway's own web page: authorization code, with a secret. */
+  'web-client': {
+    client_id?: string
+    client_name: string
+    enabled: boolean
+    redirect_uris: readonly string[]
+    grant_types: readonly string[]
+    token_endpoint_auth_method: string
+    full_scope?: boolean
+    web_origins?: readonly string[]
     groups_claim?: string
     audience?: string
   }
@@ -63,11 +98,31 @@ export interface Resources {
     oauth_client_id?: string | Ref | null
     append_mcp_path?: boolean | null
   }
+  /** The file of environment variables that the registry is started with. */
+  'registry-environment': {
+    path: string
+    settings: Readonly<Record<string, string>>
+    /** Variable by variable, the file that holds the secret it must carry. */
+    secrets: Readonly<Record<string, string>>
+  }
 }
 export type Kind = keyof Resources
 
 /** Dependency order: a kind is applied after those before it, and removed before them. */
-export const ORDER = ['group', 'public-client', 'machine-client', 'm2m-record', 'server-record'] as const satisfies readonly Kind[]
+export const ORDER = [
+  'tenant',
+  'group',
+  'public-client',
+  'web-client',
+  'machine-client',
+  'user',
+  'm2m-record',
+  'server-record',
+  'registry-environment',
+] as const satisfies readonly Kind[]
+
+/** The kinds that are OAuth clients. */
+export type ClientKind = 'public-client' | 'web-client' | 'machine-client'
 
 export function isRef(value: unknown): value is Ref {
   return typeof value === 'object' && value !== null && 'from' in value && 'field' in value

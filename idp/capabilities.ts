@@ -3,6 +3,8 @@
  * `if (idp === …)`. Whether a provider can hold a kind at all is told by the presence of its reconciler.
  */
 
+import type { Right } from '../core/rights.js'
+
 /** Claims of a verified or decoded JWT. */
 export type Claims = Readonly<Record<string, unknown>>
 
@@ -37,8 +39,17 @@ export interface Capabilities {
   readonly machine_groups: 'token' | 'record'
   /** Fields of a public client that are the server's own policy, the same for every client, and so not part of its spec. */
   readonly server_wide: readonly ('pkce' | 'full_scope' | 'web_origins' | 'groups_claim' | 'audience')[]
-  /** Rights for everything the toolkit does, in the vendor's words. */
-  readonly rights: readonly string[]
+  /** Who makes the gateway's own clients (its web page's and its machine's): our bootstrap, or the provider itself. */
+  readonly gateway_clients: 'ours' | 'built_in'
+  /** The registry's variables for the gateway's own clients; undefined where the registry is told in another way. */
+  readonly registry_variables?: {
+    readonly web: { readonly id: string; readonly secret: string }
+    readonly machine: { readonly id: string; readonly secret: string }
+  }
+  /** Path at the gateway's auth server that the web page's login returns to. */
+  readonly web_callback?: string
+  /** Each right in the vendor's words: every one of them is needed. */
+  readonly rights: Readonly<Record<Right, readonly string[]>>
   /** Names of files, as the gateway's own documents have them; `<name>.json` where they say nothing. */
   readonly files: {
     /** Of a machine client's identity, by the machine's name. */

@@ -2,10 +2,11 @@
 import type { Door, DoorOptions } from '../core/http.js'
 import type { Reconcilers } from '../core/plan.js'
 import type { IdentityFacts } from '../core/private-file.js'
+import type { HeldRights } from '../core/rights.js'
 import type { Secret } from '../core/secret.js'
 import type { SettingSource } from '../core/settings.js'
 import type { IdpName } from '../core/vocabulary.js'
-import type { Capabilities } from './capabilities.js'
+import type { Capabilities, Claims } from './capabilities.js'
 import type { AccessToken } from './oauth.js'
 
 /** What a connection gets from the composition root. */
@@ -14,6 +15,8 @@ export interface Connecting {
   readonly profile: string
   /** Home folder, for the declared state of decision "registrations". */
   readonly home: string
+  /** True where the tenant itself may still have to be made; a tenant that is missing is `not_found` otherwise. */
+  readonly bootstrap?: boolean
   /** A door to these origins, with the latch, the deadline and the log of this run, which closes it. */
   open(options: Pick<DoorOptions, 'origins' | 'isRead'>): Door
 }
@@ -27,6 +30,15 @@ export interface Tenant {
   readonly reconcilers: Reconcilers
   /** What an identities file must say of a client of this tenant. */
   identityFacts(name: string): IdentityFacts
+  /** What the registry must be told of this tenant, by the registry's own variable names. */
+  readonly registrySettings: Readonly<Record<string, string>>
+  /** What reads alone tell of the credential's rights. */
+  rights(): Promise<HeldRights>
+  /**
+   * The claims of the access token that a person would get through a client, by the server's own evaluation; without a
+   * user name somebody who is in a group is taken. Undefined when there is nobody; absent where the server cannot tell.
+   */
+  evaluate?(client_id: string, username?: string): Promise<{ readonly username: string; readonly claims: Claims } | undefined>
 }
 
 /** One identity of an identities file; which further fields it needs is its provider's business. */
