@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { type Outcome, objectKey, type Plan, renderPlan, type Target } from '../core/converge.js'
 import { type Change, clientIdOf } from '../core/plan.js'
-import { secretFile } from '../core/private-file.js'
+import { secretFile } from '../core/secret-file.js'
 import { readIdentities } from '../credentials-provider/identities.js'
 import { mintToFile } from '../credentials-provider/mint.js'
 import { readTokenFile } from '../credentials-provider/token-file.js'

@@ -1,14 +1,10 @@
-/**
- * Files that only their owner may read: whole or absent, never torn, never open to others, not even for a moment.
- * Also the file sink: one client's secret as an entry of an identities file.
- */
+/** Files that only their owner may read: whole or absent, never torn, never open to others, not even for a moment. */
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { lstat, mkdir, open, rename, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { invalidInput, ToolkitError } from './errors.js'
-import { Secret } from './secret.js'
-import type { Receipt, SecretSink } from './sink.js'
+import type { Receipt } from './sink.js'
 
 const FILE_MODE = 0o600
 const MAX_BYTES = 1_000_000
@@ -79,60 +75,6 @@ export async function removeFile(path: string): Promise<void> {
   })
 }
 
-/** What an identities file says of a client besides its id and secret: provider, URL, realm. */
-export type IdentityFacts = { readonly identity_name: string; readonly auth_provider: string } & Readonly<Record<string, string>>
-
-/** A sink whose file is a whole entry of an identities file, so that `credentials generate` reads it as it is. */
-export function secretFile(path: string, facts: IdentityFacts): SecretSink {
-  const pending = `${path}.pending`
-  const entry = (secret: Secret, client_id: string) =>
-    `${JSON.stringify({ ...facts, client_id, client_secret: secret.reveal() }, null, 2)}\n`
-  return {
-    place: path,
-    async read() {
-      await refuseForeignFile(path)
-      const text = await readSmallFile(path)
-      if (text === undefined) return undefined
-      const { client_id, client_secret } = entryOf(text, path)
-      return { secret: new Secret(client_secret), client_id }
-    },
-    async readPending() {
-      const text = await readSmallFile(pending)
-      return text === undefined ? undefined : new Secret(entryOf(text, pending).client_secret)
-    },
-    async savePending(secret) {
-      if (await createPrivateFile(pending, entry(secret, ''))) return
-      throw new ToolkitError(
-        'conflict',
-        `${pending} exists: another run may be creating this client`,
-        { kind: 'file', key: pending },
-        'run again',
-      )
-    },
-    async save(secret, client_id) {
-      const receipt = await savePrivateFile(path, entry(secret, client_id))
-      await removeFile(pending)
-      return receipt
-    },
-  }
-}
-
-function entryOf(text: string, path: string): { client_id: string; client_secret: string } {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    value = undefined
-  }
-  const { client_id, client_secret } = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>
-  if (typeof client_id === 'string' && typeof client_secret === 'string' && client_secret !== '') return { client_id, client_secret }
-  throw invalidInput(
-    'the secret file',
-    [{ path, expected: 'one identity with client_id and client_secret, as this tool writes it' }],
-    'name another --secret-file',
-  )
-}
-
 async function writeNew(path: string, text: string): Promise<void> {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
   const file = await open(path, flags, FILE_MODE)
@@ -158,7 +100,7 @@ async function syncFolder(path: string): Promise<void> {
 }
 
 /** A rename would silently replace a link, and a hard link keeps the old content readable elsewhere. */
-async function refuseForeignFile(path: string): Promise<void> {
+export async function refuseForeignFile(path: string): Promise<void> {
   const stat = await lstat(path).catch((error: unknown) => {
     if (errno(error) === 'ENOENT') return undefined
     throw diskError(error, path)

@@ -1,4 +1,4 @@
-/** Where secrets go: a port. The file sink lives beside the token files in `core/files.ts`; results carry receipts only. */
+/** Where secrets go: a port. The file sink is in `core/secret-file.ts`; results carry receipts only. */
 import type { Secret } from './secret.js'
 
 /** Proof that a secret was saved, without the secret. */
@@ -11,17 +11,17 @@ export interface Receipt {
 }
 
 /**
- * One client's secret at rest. A chosen secret is saved as pending before the create and committed after it, so that no
- * lost answer can lose it; an issued one is saved before the next request.
+ * The secret of one client or person at rest. A chosen secret is saved as pending before the create and committed after
+ * it, so that no lost answer can lose it; an issued one is saved before the next request.
  */
 export interface SecretSink {
   /** Shown in plans and errors. */
   readonly place: string
-  /** The committed secret and the client id beside it. */
-  read(): Promise<{ secret: Secret; client_id: string } | undefined>
+  /** The committed secret and its subject: the client id or user name that the secret belongs to. */
+  read(): Promise<{ secret: Secret; subject: string } | undefined>
   /** A secret whose create was not seen to succeed. */
   readPending(): Promise<Secret | undefined>
   savePending(secret: Secret): Promise<void>
-  /** Saves the secret with its client id; a pending copy is gone afterwards. */
-  save(secret: Secret, client_id: string): Promise<Receipt>
+  /** Saves the secret with its subject; a pending copy is gone afterwards. */
+  save(secret: Secret, subject: string): Promise<Receipt>
 }

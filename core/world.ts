@@ -89,7 +89,7 @@ async function compare(wanted: Wanted, name: string, objects: ReadonlyMap<string
   const sink = sinkOf(wanted)
   if (!sink) return { name, wanted, current, saved: undefined, change: plain, saveSecret: false }
   const saved = await sink.read()
-  refuseOtherClient(saved?.client_id, wanted, current, sink)
+  refuseOtherClient(saved?.subject, wanted, current, sink)
   const change = plain?.action === 'create' ? { ...plain, fields: [...plain.fields, secretField(sink)] } : plain
   const pending = current && saved ? await sink.readPending() : undefined
   return { name, wanted, current, saved, change, saveSecret: current !== undefined && (saved === undefined || pending !== undefined) }

@@ -1,9 +1,9 @@
 /** The port between the rooms and one tenant of one identity provider. */
 import type { Door, DoorOptions } from '../core/http.js'
 import type { Reconcilers } from '../core/plan.js'
-import type { IdentityFacts } from '../core/private-file.js'
 import type { HeldRights } from '../core/rights.js'
 import type { Secret } from '../core/secret.js'
+import type { IdentityFacts } from '../core/secret-file.js'
 import type { SettingSource } from '../core/settings.js'
 import type { IdpName } from '../core/vocabulary.js'
 import type { Capabilities, Claims } from './capabilities.js'

@@ -3,8 +3,9 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, linkSync, lstatSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { createPrivateFile, readSmallFile, removeFile, savePrivateFile, secretFile } from '../../core/private-file.js'
+import { createPrivateFile, readSmallFile, removeFile, savePrivateFile } from '../../core/private-file.js'
 import { Secret } from '../../core/secret.js'
+import { secretFile } from '../../core/secret-file.js'
 import { at, runChild } from '../fakes/child.js'
 import { failureOf } from '../fakes/door.js'
 import { temporaryFolder } from '../fakes/folder.js'
@@ -194,7 +195,7 @@ describe('a secret file', () => {
     expect(await sink.read()).toBeUndefined()
     await sink.save(new Secret('planted-4711'), 'agent-id')
     const saved = await sink.read()
-    expect([saved?.client_id, saved?.secret.reveal()]).toEqual(['agent-id', 'planted-4711'])
+    expect([saved?.subject, saved?.secret.reveal()]).toEqual(['agent-id', 'planted-4711'])
   })
   test('keeps a pending secret beside itself until it is saved', async () => {
     const folder = temporaryFolder()

@@ -22,16 +22,16 @@ export function memorySink(line: Timeline, place = 'memory/agent.json'): MemoryS
     get pending() {
       return pending
     },
-    read: async () => (content === undefined ? undefined : { secret: new Secret(content.secret), client_id: content.client_id }),
+    read: async () => (content === undefined ? undefined : { secret: new Secret(content.secret), subject: content.client_id }),
     readPending: async () => (pending === undefined ? undefined : new Secret(pending)),
     savePending: (secret) =>
       line.during('sink savePending', () => {
         if (pending !== undefined) throw new ToolkitError('conflict', 'pending exists', { kind: 'file', key: place })
         pending = secret.reveal()
       }),
-    save: (secret, client_id) =>
+    save: (secret, subject) =>
       line.during('sink save', () => {
-        content = { secret: secret.reveal(), client_id }
+        content = { secret: secret.reveal(), client_id: subject }
         pending = undefined
         return { saved_to: place, mode: '0600' }
       }),

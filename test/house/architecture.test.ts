@@ -16,7 +16,7 @@ const containing = (pattern: RegExp) =>
 const REVEALS: Readonly<Record<string, string>> = {
   'cli/show-secret.ts': 'prints a secret on a terminal, when a person asks for that',
   'core/http.ts': 'the door: headers, forms and JSON of a request',
-  'core/private-file.ts': "a sink: one client's secret as an identity",
+  'core/secret-file.ts': "a sink: one client's secret as an identity",
   'credentials-provider/token-file.ts': 'a sink: an access token',
   'idp/dcr/registrations.ts': 'a sink: the registration access token, without which a client cannot be changed (RFC 7592)',
   'idp/oauth.ts': "token requests on behalf of each adapter's token code (docs/decisions/0003)",
