@@ -1,122 +1,117 @@
 /** Carries out an approved plan: creates and updates in dependency order, removals in reverse, secrets saved before anything else can fail. */
-import { randomBytes } from 'node:crypto'
-import { isToolkitError, ToolkitError } from './errors.js'
-import { type Change, type Created, changeFor, clientIdOf, inOrder, keyText, type Observed, type Reconciler } from './plan.js'
-import { isRef, type Kind, ORDER } from './resources.js'
-import { Secret } from './secret.js'
-import type { Receipt, SecretSink } from './sink.js'
-import { type Item, reconcilerFor, resolved, secretChange, sinkOf, type Target, type World } from './world.js'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isToolkitError } from './errors.js'
+import { type Change, depthOf, inOrder, keyText, type Observed, type Reconciler } from './plan.js'
+import { isRef, type Kind } from './resources.js'
+import type { Receipt } from './sink.js'
+import { once, type Step } from './step.js'
+import { compare, type Item, reconcilerFor, resolved, secretChange, sinkOf, type Target, type World } from './world.js'
+
+/** One finished step of an apply. */
+export interface StepDone {
+  readonly done: string
+  readonly kind: Kind
+  readonly key: string
+  /** This is the how-manieth of how many. */
+  readonly count: number
+  readonly total: number
+}
 
 export interface ApplyOptions {
-  /** One finished step in words. */
-  readonly progress?: (line: string) => void
+  readonly onStep?: (step: StepDone) => void
   readonly signal?: AbortSignal
+  /** How long one object is tried for while its server is busy or away, milliseconds. */
+  readonly patienceMs?: number
 }
 
 /** Requests under way at once within one kind: more gains nothing on a Keycloak of two cores (measured). */
-const CONCURRENCY = 4
+const CONCURRENCY = 8
+const PATIENCE_MS = 60_000
+const PAUSE_MS = { first: 100, longest: 5_000 }
+
+interface Work {
+  readonly item: Item
+  readonly kind: Kind
+  readonly key: string
+  readonly action: Change['action']
+}
 
 export async function apply(target: Target, world: World, options: ApplyOptions): Promise<Receipt[]> {
   const receipts: Receipt[] = []
   const objects = new Map(world.objects)
   const work = inOrder(
-    world.items.flatMap((item) => (item.change || item.saveSecret ? [{ item, ...(item.change ?? secretChange(item.wanted)) }] : [])),
+    world.items.flatMap((item): Work[] => {
+      const change = item.change ?? (item.saveSecret ? secretChange(item.wanted) : undefined)
+      return change ? [{ item, kind: change.kind, key: change.key, action: change.action }] : []
+    }),
   )
-  const batches = ORDER.map((kind) => work.filter((one) => one.kind === kind && one.action !== 'remove'))
-  const removals = [...ORDER].reverse().map((kind) => work.filter((one) => one.kind === kind && one.action === 'remove'))
-  for (const batch of [...batches, ...removals]) {
-    await inPool(batch, async ({ item }) => {
+  let count = 0
+  for (const batch of batches(work)) {
+    await inPool(batch, async ({ item, kind }) => {
       options.signal?.throwIfAborted()
       const wanted = resolved(item.wanted, objects)
-      const step = await applyOne({ ...item, wanted }, reconcilerFor(target.reconcilers, wanted.kind))
+      const step = await carryOut({ ...item, wanted }, reconcilerFor(target.reconcilers, kind), options)
       if (step.receipt) receipts.push(step.receipt)
       if (step.object) objects.set(item.name, step.object)
-      options.progress?.(`${step.done} ${wanted.kind} ${keyText(wanted.key)}`)
+      count += 1
+      options.onStep?.({ done: step.done, kind, key: keyText(wanted.key), count, total: work.length })
     })
   }
   return receipts
 }
 
-interface Step {
-  readonly done: string
-  readonly object?: Observed
-  readonly receipt?: Receipt
-}
-
-async function applyOne(item: Item, reconciler: Reconciler<Kind>): Promise<Step> {
-  const { wanted, current, change } = item
-  if (change?.action === 'remove' && current) {
-    await reconciler.remove(current)
-    return { done: 'removed' }
+/** What may be under way at once: one kind at one depth, and not both making and removing. */
+function batches(work: readonly Work[]): Work[][] {
+  const found = new Map<string, Work[]>()
+  for (const one of work) {
+    const name = `${one.kind} ${one.action === 'remove'} ${depthOf(one.key)}`
+    found.set(name, [...(found.get(name) ?? []), one])
   }
-  if (!('spec' in wanted)) return { done: 'left' }
-  if (!current) return createOne({ ...item, wanted }, reconciler)
-  if (wanted.ensure !== 'present') return { done: 'left' }
-  if (change) await reconciler.update(current, fieldsOf(change))
-  const receipt = item.saveSecret && wanted.sink ? await saveExistingSecret(wanted.sink, current, reconciler) : undefined
-  return { done: change ? 'updated' : 'saved the secret of', ...(receipt ? { receipt } : {}) }
+  return [...found.values()]
 }
 
-async function createOne(item: Item & { wanted: { ensure: 'present' | 'exists' } }, reconciler: Reconciler<Kind>): Promise<Step> {
-  const { wanted } = item
-  const sink = sinkOf(wanted)
-  const secret = sink && reconciler.secret === 'chosen' ? await chosenSecret(item, sink) : undefined
-  let created: Created<Kind>
-  try {
-    created = await reconciler.create(wanted.spec, secret)
-  } catch (error) {
-    return createdAfterAll(error, item, reconciler, secret)
+/**
+ * One object, until it is as wanted. After a lost answer, or when somebody was faster, nothing is sent again before a look
+ * at what is there.
+ */
+async function carryOut(item: Item, reconciler: Reconciler<Kind>, options: ApplyOptions): Promise<Step> {
+  const until = performance.now() + (options.patienceMs ?? PATIENCE_MS)
+  let current = item
+  for (let pause = PAUSE_MS.first; ; pause = Math.min(2 * pause, PAUSE_MS.longest)) {
+    try {
+      return await once(current, reconciler)
+    } catch (error) {
+      const again = await lookAgain(error, current, reconciler)
+      if (again.change === undefined && !again.saveSecret) return { done: 'found', ...(again.current ? { object: again.current } : {}) }
+      const isSame = again.change?.action === current.change?.action
+      if (isSame && (performance.now() + pause > until || options.signal?.aborted === true)) throw error
+      if (isSame) await sleep(pause, undefined, options.signal ? { signal: options.signal } : {})
+      current = again
+    }
   }
-  const object: Observed = { id: '', owner: 'us', spec: { ...wanted.spec, ...created.spec } as Observed['spec'] }
-  const toSave = created.secret ?? secret
-  const receipt = sink && toSave ? await sink.save(toSave, clientIdOf(object) ?? '') : undefined
-  return { done: 'created', object, ...(receipt ? { receipt } : {}) }
 }
 
-/** A saved secret beside a missing client is used again, so is a pending one; else 32 random bytes, pending first. */
-async function chosenSecret({ saved }: Item, sink: SecretSink): Promise<Secret> {
-  const earlier = saved?.secret ?? (await sink.readPending())
-  if (earlier) return earlier
-  const fresh = new Secret(randomBytes(32).toString('base64url'))
-  await sink.savePending(fresh)
-  return fresh
+/** @throws the error itself where looking cannot help */
+async function lookAgain(error: unknown, item: Item, reconciler: Reconciler<Kind>): Promise<Item> {
+  const { wanted, name, change } = item
+  const wasTaken = isToolkitError(error, 'conflict') && change?.action === 'create'
+  const isGone = isToolkitError(error, 'not_found') && change?.action === 'remove'
+  const isLost = isToolkitError(error, 'rate_limited') || (isToolkitError(error, 'unavailable') && error.details.reason !== 'stopped')
+  if (isRef(wanted.key) || !(wasTaken || isGone || isLost)) throw error
+  const seen = (await reconciler.observe([wanted.key])).get(wanted.key)
+  if (wasTaken && (seen === undefined || (seen.owner !== 'us' && wanted.ensure === 'present'))) {
+    // The pending secret is of a client that never was.
+    await sinkOf(wanted)?.discardPending()
+    throw error
+  }
+  const again = await compare(wanted, name, seen, reconciler)
+  const isRotated = again.change?.action === 'rotate_secret' && (await hasPendingSecret(again, seen))
+  return isRotated ? { ...again, change: undefined, saveSecret: true } : again
 }
 
-/** The answer was lost or somebody was faster: look, do not repeat. */
-async function createdAfterAll(
-  error: unknown,
-  item: Item & { wanted: { ensure: 'present' | 'exists' } },
-  reconciler: Reconciler<Kind>,
-  secret?: Secret,
-): Promise<Step> {
-  if (!isToolkitError(error, 'conflict') && !isToolkitError(error, 'unavailable')) throw error
-  const { wanted } = item
-  if (isRef(wanted.key)) throw error
-  const object = (await reconciler.observe([wanted.key])).get(wanted.key)
-  if (object === undefined || (wanted.ensure === 'present' && object.owner !== 'us')) throw error
-  const sink = sinkOf(wanted)
-  const actual = sink && ((await reconciler.readSecret?.(object)) ?? secret)
-  if (sink && !actual) throw error
-  const receipt = sink && actual ? await sink.save(actual, clientIdOf(object) ?? '') : undefined
-  // A create may take more than one request, and the lost answer need not be the last one's.
-  const rest = isToolkitError(error, 'unavailable') ? changeFor(wanted, object) : undefined
-  if (rest?.action === 'update') await reconciler.update(object, fieldsOf(rest))
-  return { done: 'found', object, ...(receipt ? { receipt } : {}) }
-}
-
-function fieldsOf({ fields }: Change): Record<string, unknown> {
-  return Object.fromEntries(fields.map(({ field, to }) => [field, to]))
-}
-
-async function saveExistingSecret(sink: SecretSink, current: Observed, reconciler: Reconciler<Kind>): Promise<Receipt> {
-  const secret = await reconciler.readSecret?.(current)
-  if (secret) return sink.save(secret, clientIdOf(current) ?? '')
-  throw new ToolkitError(
-    'unsupported',
-    `the secret of ${clientIdOf(current)} cannot be read back, and ${sink.place} does not hold it`,
-    { system: 'identity provider', capability: 'reading a client secret', why: 'the server shows a secret once, at creation' },
-    'rotate the secret',
-  )
+async function hasPendingSecret({ wanted }: Item, seen: Observed | undefined): Promise<boolean> {
+  const pending = await sinkOf(wanted)?.readPending()
+  return pending !== undefined && seen?.secret?.equals(pending) === true
 }
 
 /** Runs `work` over the items, a few at once; the first failure stops new ones and is thrown after the running ones ended. */

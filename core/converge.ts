@@ -2,7 +2,7 @@
  * Plan, ask, apply, verify: the only way anything changes. Observation is live each time and decides everything;
  * a run that was cut off anywhere is mended by running again.
  */
-import { apply } from './apply.js'
+import { type ApplyOptions, apply } from './apply.js'
 import { ToolkitError } from './errors.js'
 import type { WriteLatch } from './http.js'
 import { type Change, fingerprint, inOrder, type ManualStep, type Observed, type Reconcilers, renderChange } from './plan.js'
@@ -23,7 +23,7 @@ export interface Outcome extends Plan {
   readonly objects: ReadonlyMap<string, Observed>
 }
 
-export interface ConvergeOptions {
+export interface ConvergeOptions extends ApplyOptions {
   readonly latch: WriteLatch
   /** True to stop after the plan, which `onPlan` is shown. */
   readonly planOnly?: boolean
@@ -31,9 +31,6 @@ export interface ConvergeOptions {
   /** The person's answer; false is `declined`. */
   readonly approve: (plan: Plan) => Promise<boolean>
   readonly lock: <T>(tenants: readonly string[], work: () => Promise<T>) => Promise<T>
-  /** One finished step in words. */
-  readonly progress?: (line: string) => void
-  readonly signal?: AbortSignal
 }
 
 /**
@@ -59,8 +56,10 @@ export async function converge(target: Target, options: ConvergeOptions): Promis
     refuseMovedWorld(plan, fresh)
     const receipts = await options.latch.whileOpen(() => apply(target, fresh, options))
     const after = await observe(target)
-    if (after.changes.length > 0) {
-      const remaining = after.changes.flatMap(renderChange)
+    // A rotation is wanted once and never "there".
+    const left = after.changes.filter(({ action }) => action !== 'rotate_secret')
+    if (left.length > 0) {
+      const remaining = left.flatMap(renderChange)
       throw new ToolkitError(
         'not_converged',
         ['after the change this still differs:', ...remaining].join('\n'),

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import type { Outcome, Target } from './converge.js'
 import { invalidInput, type Problem } from './errors.js'
+import type { Right } from './rights.js'
 import type { SettingSource } from './settings.js'
 
 /** Safety classes and the MCP annotations they imply (MCP 2025-11-25, ToolAnnotations). */
@@ -28,6 +29,8 @@ export interface Context {
 interface Described<I extends z.ZodObject, O extends z.ZodObject> {
   /** One paragraph: help text and tool description, at most 600 characters. */
   readonly summary: string
+  /** Rights at the identity provider; absent where none is asked. */
+  readonly needs?: readonly Right[]
   readonly input: I
   readonly output: O
   /** Input fields that the CLI takes by position, in order. */
@@ -87,7 +90,7 @@ export function problemsOf(error: z.ZodError): Problem[] {
 
 /** One change of a plan, as results show it. */
 const changeShape = z.strictObject({
-  action: z.enum(['create', 'update', 'remove', 'save_secret']),
+  action: z.enum(['create', 'update', 'adopt', 'remove', 'save_secret', 'rotate_secret']),
   kind: z.string(),
   key: z.string(),
   fields: z.array(z.string()),

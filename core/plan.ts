@@ -40,8 +40,13 @@ export interface Observed<K extends Kind = Kind> {
 
 /** The client id of an observed object, where its kind has one and it is known. */
 export function clientIdOf(observed: Observed | undefined): string | undefined {
-  const spec = observed?.spec
-  return spec && 'client_id' in spec && typeof spec.client_id === 'string' ? spec.client_id : undefined
+  return observed && 'client_id' in observed.spec ? subjectOf(observed) : undefined
+}
+
+/** Whose a secret is: the client id, or the user name of a person. */
+export function subjectOf({ spec }: { readonly spec: Observed['spec'] }): string | undefined {
+  if ('username' in spec) return spec.username
+  return 'client_id' in spec && typeof spec.client_id === 'string' ? spec.client_id : undefined
 }
 
 /** What a create gave: `spec` holds what the vendor decided, `secret` what it issued. */

@@ -31,7 +31,8 @@ export interface Resources {
     email?: string
     given_name?: string
     family_name?: string
-    enabled: boolean
+    /** Left out by setup, so that running it again never revives somebody who was switched off; a new person is on. */
+    enabled?: boolean
     groups?: readonly string[]
   }
   /** A client without a secret for people at an IDE: authorization code with PKCE (RFC 8252). */

@@ -34,6 +34,7 @@ export function secretFile(path: string, facts: IdentityFacts): SecretSink {
         'run again',
       )
     },
+    discardPending: () => removeFile(pending),
     async save(secret, subject) {
       const receipt = await savePrivateFile(path, entry(secret, subject))
       await removeFile(pending)

@@ -22,6 +22,8 @@ export interface SecretSink {
   /** A secret whose create was not seen to succeed. */
   readPending(): Promise<Secret | undefined>
   savePending(secret: Secret): Promise<void>
+  /** Forgets a pending secret whose create was refused. */
+  discardPending(): Promise<void>
   /** Saves the secret with its subject; a pending copy is gone afterwards. */
   save(secret: Secret, subject: string): Promise<Receipt>
 }

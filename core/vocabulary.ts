@@ -25,6 +25,18 @@ export const groupName = z
   .max(255)
   .regex(/^[^\s/\p{C}](?:[^/\p{C}]*[^\s/\p{C}])?$/u, 'no slash, no control characters, no space at the ends')
 
+/** A nested group by its path, without a leading slash: `engineering/platform`. */
+export const groupPath = z
+  .string()
+  .max(1024)
+  .refine(
+    (path) => path.split('/').every((segment) => groupName.safeParse(segment).success),
+    'names of groups, joined by / where one is inside another',
+  )
+
+/** What a person types to log in; lower case, since providers fold it. */
+export const userName = z.string().regex(/^[a-z0-9][a-z0-9._@-]{0,63}$/, 'up to 64 of a-z 0-9 . _ @ -, in lower case')
+
 /** Short name for machine things that become file names: an identity, a machine client. */
 export const fileSafeName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'a letter or digit, then up to 63 of A-Z a-z 0-9 . _ -')
 

@@ -10,9 +10,11 @@ import {
   type Observed,
   type Reconciler,
   type Reconcilers,
+  subjectOf,
   type Wanted,
 } from './plan.js'
 import { isRef, type Kind, ORDER, type Ref } from './resources.js'
+import type { Secret } from './secret.js'
 import type { SecretSink } from './sink.js'
 
 /** What an operation wants to be true, and who can make it so. */
@@ -54,8 +56,12 @@ export async function observe(target: Target): Promise<World> {
   )
   await observeInto(objects, target, target.wanted.filter(refers))
   const items = await Promise.all(
-    target.wanted.map((wanted) => compare(resolved(wanted, objects), objectKey(wanted.kind, wanted.key), objects)),
+    target.wanted.map((wanted) => {
+      const name = objectKey(wanted.kind, wanted.key)
+      return compare(resolved(wanted, objects), name, objects.get(name), reconcilerFor(target.reconcilers, wanted.kind))
+    }),
   )
+  refuseToTakeOthersAlong(items)
   const changes = items.flatMap(({ change, saveSecret, wanted }) => [
     ...(change ? [change] : []),
     ...(saveSecret ? [secretChange(wanted)] : []),
@@ -83,28 +89,53 @@ async function observeInto(objects: Map<string, Observed>, target: Target, wante
   )
 }
 
-async function compare(wanted: Wanted, name: string, objects: ReadonlyMap<string, Observed>): Promise<Item> {
-  const current = objects.get(name)
+/** @throws ToolkitError what `changeFor` throws; conflict when the file holds another client's secret */
+export async function compare(wanted: Wanted, name: string, current: Observed | undefined, reconciler: Reconciler<Kind>): Promise<Item> {
   const plain = changeFor(wanted, current)
   const sink = sinkOf(wanted)
   if (!sink) return { name, wanted, current, saved: undefined, change: plain, saveSecret: false }
   const saved = await sink.read()
-  refuseOtherClient(saved?.subject, wanted, current, sink)
-  const change = plain?.action === 'create' ? { ...plain, fields: [...plain.fields, secretField(sink)] } : plain
-  const pending = current && saved ? await sink.readPending() : undefined
-  return { name, wanted, current, saved, change, saveSecret: current !== undefined && (saved === undefined || pending !== undefined) }
+  refuseOtherSubject(saved?.subject, wanted, current, sink)
+  const setsSecret = plain?.action === 'create' || plain?.action === 'rotate_secret'
+  const change = plain && setsSecret ? { ...plain, fields: [...plain.fields, secretField(sink)] } : plain
+  const saveSecret = !setsSecret && current !== undefined && (await isSecretDue(saved?.secret, current, sink, reconciler))
+  return { name, wanted, current, saved, change, saveSecret }
 }
 
-function refuseOtherClient(saved: string | undefined, wanted: Wanted, current: Observed | undefined, sink: SecretSink): void {
-  const chosen = 'spec' in wanted && 'client_id' in wanted.spec ? wanted.spec.client_id : undefined
-  const actual = current && 'client_id' in current.spec ? current.spec.client_id : chosen
-  if (saved === undefined || typeof actual !== 'string' || saved === actual) return
+/** Whether the file lacks what the object has: nothing saved, a copy left pending, or the secret of another day. */
+async function isSecretDue(saved: Secret | undefined, current: Observed, sink: SecretSink, reconciler: Reconciler<Kind>): Promise<boolean> {
+  const isPending = (await sink.readPending()) !== undefined
+  if (reconciler.secret === 'initial') return saved === undefined && isPending
+  return isPending || saved === undefined || (current.secret !== undefined && !current.secret.equals(saved))
+}
+
+function refuseOtherSubject(saved: string | undefined, wanted: Wanted, current: Observed | undefined, sink: SecretSink): void {
+  const chosen = 'spec' in wanted ? subjectOf(wanted) : undefined
+  const actual = current ? subjectOf(current) : chosen
+  if (saved === undefined || actual === undefined || saved === actual) return
   throw new ToolkitError(
     'conflict',
-    `${sink.place} holds the secret of client ${saved}, not of ${actual}`,
+    `${sink.place} holds the secret of ${saved}, not of ${actual}`,
     { kind: wanted.kind, key: keyText(wanted.key) },
     'name another --secret-file, or move the old one away',
   )
+}
+
+/** An object that others are inside of is not removed from around them. */
+function refuseToTakeOthersAlong(items: readonly Item[]): void {
+  const removed = new Set(items.flatMap(({ change, name }) => (change?.action === 'remove' ? [name] : [])))
+  for (const { wanted, current, change } of items) {
+    if (change?.action !== 'remove') continue
+    const others = (current?.holds ?? []).filter((key) => !removed.has(objectKey(wanted.kind, key)))
+    if (others.length === 0) continue
+    const key = keyText(wanted.key)
+    throw new ToolkitError(
+      'conflict',
+      `${wanted.kind} ${key} cannot be removed: inside of it are ${others.slice(0, 5).join(', ')}${others.length > 5 ? ' and more' : ''}`,
+      { kind: wanted.kind, key },
+      'name them too, or move them away first',
+    )
+  }
 }
 
 const secretField = (sink: SecretSink): FieldChange => ({ field: 'secret_file', from: null, to: sink.place })
@@ -116,7 +147,7 @@ export function secretChange(wanted: Wanted): Change {
 }
 
 export function sinkOf(wanted: Wanted): SecretSink | undefined {
-  return wanted.ensure === 'present' ? wanted.sink : undefined
+  return wanted.ensure === 'present' || wanted.ensure === 'rotated' ? wanted.sink : undefined
 }
 
 /** References whose object is known become its id; the others stay. */

@@ -44,6 +44,13 @@ export function redirectUris(options: RedirectOptions): Redirects {
   return { uris: [...new Set(uris)], notes: rows.flatMap((row) => notesOf(row, { ids, hosted, loopback_port })) }
 }
 
+/** Whether a redirect URI stays on the person's machine or is one that the catalogue knows (RFC 8252 section 7). */
+export function isKnownRedirect(uri: string): boolean {
+  if (/^http:\/\/(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?(?:\/|$)/.test(uri)) return true
+  const rows: readonly ClientRow[] = MCP_CLIENTS.map((client) => CLIENTS[client])
+  return rows.some(({ redirects }) => redirects.some((form) => form.kind !== 'loopback' && form.uri === uri))
+}
+
 function problemsOf({ serverUrls, callbackPort, loopback_port }: RedirectOptions, rows: readonly ClientRow[]): Problem[] {
   const problems: Problem[] = serverUrls.flatMap((url, index) =>
     httpUrl.safeParse(url).success

@@ -4,10 +4,10 @@ import { embeddedCapabilities } from './embedded/capabilities.js'
 import { keycloakCapabilities } from './keycloak/capabilities.js'
 import type { IdpRow } from './port.js'
 
-export const IDPS = {
+export const IDPS: Readonly<Record<IdpName, IdpRow>> = {
   keycloak: { capabilities: keycloakCapabilities, load: async () => (await import('./keycloak/adapter.js')).keycloak },
   embedded: { capabilities: embeddedCapabilities, load: async () => (await import('./embedded/adapter.js')).embedded },
-} as const satisfies Record<IdpName, IdpRow>
+}
 
-export type { Capabilities, TokenRules } from './capabilities.js'
+export type { Capabilities, Claims, TokenRules } from './capabilities.js'
 export type { Connecting, Identity, IdpRow, Tenant } from './port.js'

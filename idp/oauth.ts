@@ -1,4 +1,5 @@
 /** The OAuth steps that every provider shares, on oauth4webapi and through the one outbound door. */
+import { decodeJwt } from 'jose/jwt/decode'
 import * as oauth from 'oauth4webapi'
 import { ToolkitError, toolkitErrorIn } from '../core/errors.js'
 import type { Door } from '../core/http.js'
@@ -51,6 +52,11 @@ export async function clientCredentials(request: TokenRequest, client: ClientCre
 /** Resource owner password grant (RFC 6749 section 4.3), for an administrator at a Keycloak's `admin-cli` only. */
 export async function passwordGrant(request: TokenRequest, client_id: string, username: string, password: Secret): Promise<AccessToken> {
   return tokenFrom(request, client_id, oauth.None(), 'password', { username, password: password.reveal() })
+}
+
+/** The claims of an access token that is a JWT (RFC 9068), unverified: who asked for it has it from the server itself. */
+export function claimsOf({ access_token }: AccessToken): Readonly<Record<string, unknown>> {
+  return decodeJwt(access_token.reveal())
 }
 
 async function tokenFrom(

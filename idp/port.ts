@@ -24,6 +24,8 @@ export interface Connecting {
 /** A connected tenant: a realm, an issuer. */
 export interface Tenant {
   readonly idp: IdpName
+  /** The realm, or whatever the vendor calls its tenants. */
+  readonly name: string
   readonly issuer: string
   /** Locked while changes are applied. */
   readonly lock: string

@@ -29,6 +29,9 @@ export function memorySink(line: Timeline, place = 'memory/agent.json'): MemoryS
         if (pending !== undefined) throw new ToolkitError('conflict', 'pending exists', { kind: 'file', key: place })
         pending = secret.reveal()
       }),
+    discardPending: async () => {
+      pending = undefined
+    },
     save: (secret, subject) =>
       line.during('sink save', () => {
         content = { secret: secret.reveal(), client_id: subject }
