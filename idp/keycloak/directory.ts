@@ -3,30 +3,43 @@
  * with `query-*` roles alone everything looks empty, so an empty list is believed only where seeing is proved.
  */
 import type ClientRepresentation from '@keycloak/keycloak-admin-client/lib/defs/clientRepresentation.js'
-import type GroupRepresentation from '@keycloak/keycloak-admin-client/lib/defs/groupRepresentation.js'
 import type RealmRepresentation from '@keycloak/keycloak-admin-client/lib/defs/realmRepresentation.js'
+import type UserRepresentation from '@keycloak/keycloak-admin-client/lib/defs/userRepresentation.js'
+import { ToolkitError } from '../../core/errors.js'
+import { eachOf, PAGE, pages, shared } from './bulk-reads.js'
 import type { Realm } from './connect.js'
+import { type Group, groupTree } from './group-tree.js'
 import { asking, forbidden } from './vendor-error.js'
 
-/** One page; `max=-1` would break the size cap at about a thousand clients. */
-const PAGE = 200
-
+/** Of a realm that is not there yet every list is empty. */
 export interface Directory {
   clients(): Promise<readonly ClientRepresentation[]>
-  groups(): Promise<readonly GroupRepresentation[]>
+  /** Every group at every depth with its attributes, parents before children. */
+  groups(): Promise<readonly Group[]>
+  /** A group's id by its path; one that was not there when the groups were last listed is looked for again. */
+  groupId(path: string): Promise<string | undefined>
   /** User names of a group's members, service accounts included. */
-  members(group: GroupRepresentation): Promise<readonly string[]>
+  members(group: Group): Promise<readonly string[]>
+  /** The people of these user names, which are in lower case; nobody for a name that is not there. */
+  people(usernames: readonly string[]): Promise<readonly UserRepresentation[]>
+  /** The people with this value of an attribute, which the server compares without regard to case. */
+  peopleWith(attribute: string, value: string): Promise<readonly UserRepresentation[]>
   /** @throws forbidden when reads alone tell that clients cannot be written */
   checkClientWrite(): Promise<void>
   /** @throws forbidden when reads alone tell that groups and memberships cannot be written */
   checkGroupWrite(): Promise<void>
+  /** @throws forbidden when reads alone tell that people cannot be written */
+  checkUserWrite(): Promise<void>
 }
 
 const CLIENTS = ['manage-clients']
-const GROUPS = ['manage-users']
+const USERS = ['manage-users']
+/** Up to here people are asked for one by one without counting them first. */
+const FEW = 20
 
-export function createDirectory({ api, realm, roles }: Realm): Directory {
+export function createDirectory({ api, realm, roles, exists }: Realm): Directory {
   const clients = shared(async () => {
+    if (!(await exists())) return []
     const found = await pages((first) =>
       asking({ kind: 'public-client', key: 'list', needs: CLIENTS }, () => api.clients.find({ realm, first, max: PAGE })),
     )
@@ -34,18 +47,42 @@ export function createDirectory({ api, realm, roles }: Realm): Directory {
     if (found.length === 0) throw forbidden('Keycloak shows no client at all', CLIENTS)
     return found
   })
+
   const realmSeen = async (): Promise<RealmRepresentation> =>
     (await asking({ kind: 'group', key: 'realm', needs: ['view-realm'] }, () => api.realms.findOne({ realm }))) ?? {}
+  /** The realm answers with this field only to those who may see users and groups. */
+  const believeNone = async (what: string) => {
+    if ((await realmSeen()).registrationEmailAsUsername === undefined) throw forbidden(`Keycloak shows no ${what} at all`, USERS)
+  }
+
+  const ask = <T>(key: string, call: () => Promise<T>) => asking({ kind: 'group', key, needs: USERS }, call)
+  const topLevel = () => pages((first) => ask('list', () => api.groups.find({ realm, first, max: PAGE, briefRepresentation: false })))
+  const inside = async (parent: Group) => {
+    const query = { realm, parentId: parent.id, max: PAGE, briefRepresentation: false }
+    const found = await pages(async (first) => present(parent, await ask(parent.path, () => api.groups.listSubGroups({ ...query, first }))))
+    // The count is the server's own: a shorter list means that some of them are hidden from us.
+    if (found.length < (parent.subGroupCount ?? 0)) throw forbidden(`Keycloak does not show every group inside ${parent.path}`, USERS)
+    return found
+  }
+  let ids: ReadonlyMap<string, string> = new Map()
   const groups = shared(async () => {
-    const found = await pages((first) =>
-      asking({ kind: 'group', key: 'list', needs: GROUPS }, () => api.groups.find({ realm, first, max: PAGE, briefRepresentation: false })),
-    )
-    // The realm answers with this field only to those who may see users and groups.
-    if (found.length === 0 && (await realmSeen()).registrationEmailAsUsername === undefined)
-      throw forbidden('Keycloak shows no group at all', GROUPS)
+    const there = await exists()
+    const found = there ? await groupTree((parent) => (parent ? inside(parent) : topLevel())) : []
+    if (there && found.length === 0) await believeNone('group')
+    ids = new Map(found.map(({ path, id }) => [path, id]))
     return found
   })
+
+  const askPeople = (query: Record<string, string | number | boolean>) =>
+    asking({ kind: 'user', key: 'list', needs: USERS }, () => api.users.find({ ...query, realm, briefRepresentation: false }))
+  const believed = async (found: readonly UserRepresentation[]) => {
+    if (found.length === 0) await believeNone('user')
+    return found
+  }
+  const countPeople = () => asking({ kind: 'user', key: 'count', needs: USERS }, () => api.users.count({ realm }))
+
   const refuseWithout = async (needed: string, access: () => Promise<boolean | undefined>) => {
+    if (!(await exists())) return
     const known = await roles()
     const may = known ? known.includes(needed) || known.includes('realm-admin') : await access()
     if (may === false) throw forbidden('the credential may look but not write', [needed])
@@ -53,36 +90,38 @@ export function createDirectory({ api, realm, roles }: Realm): Directory {
   return {
     clients,
     groups,
+    async groupId(path) {
+      if (!ids.has(path)) await groups()
+      return ids.get(path)
+    },
     async members(group) {
-      const key = group.name ?? ''
-      const found = await pages((first) =>
-        asking({ kind: 'group', key, needs: GROUPS }, () =>
-          api.groups.listMembers({ realm, id: group.id ?? '', first, max: PAGE, briefRepresentation: true }),
-        ),
-      )
+      const query = { realm, id: group.id, max: PAGE, briefRepresentation: true }
+      const found = await pages(async (first) => present(group, await ask(group.path, () => api.groups.listMembers({ ...query, first }))))
       return found.flatMap(({ username }) => (username === undefined ? [] : [username]))
+    },
+    async people(usernames) {
+      if (usernames.length === 0 || !(await exists())) return []
+      // The fewer requests: one a name, or one a page of everybody.
+      if (usernames.length > FEW && (await countPeople()) < usernames.length * PAGE) {
+        const asked = new Set(usernames)
+        const everybody = await believed(await pages((first) => askPeople({ first, max: PAGE })))
+        return everybody.filter(({ username = '' }) => asked.has(username))
+      }
+      const found = await eachOf(usernames, (username) => askPeople({ username, exact: true }))
+      return believed(found.flat())
+    },
+    async peopleWith(attribute, value) {
+      if (!(await exists())) return []
+      return believed(await pages((first) => askPeople({ q: `${attribute}:"${value}"`, first, max: PAGE })))
     },
     checkClientWrite: () => refuseWithout('manage-clients', async () => (await clients())[0]?.access?.['manage']),
     checkGroupWrite: () => refuseWithout('manage-users', async () => (await groups())[0]?.access?.['manage']),
+    checkUserWrite: () => refuseWithout('manage-users', async () => (await askPeople({ max: 1 }))[0]?.access?.['manage']),
   }
 }
 
-async function pages<T>(read: (first: number) => Promise<readonly T[]>): Promise<T[]> {
-  const all: T[] = []
-  for (;;) {
-    const page = await read(all.length)
-    all.push(...page)
-    if (page.length < PAGE) return all
-  }
-}
-
-/** Callers at the same time share one request; a later caller looks again. */
-function shared<T>(read: () => Promise<T>): () => Promise<T> {
-  let running: Promise<T> | undefined
-  return () => {
-    running ??= read().finally(() => {
-      running = undefined
-    })
-    return running
-  }
+/** The admin client makes nothing of a 404: a group that went away while it was read is no empty one. */
+function present<T>({ path }: Group, found: T[] | null | undefined): T[] {
+  if (found) return found
+  throw new ToolkitError('not_found', `group ${path} went away while it was read`, { kind: 'group', key: path }, 'run again')
 }

@@ -1,70 +1,120 @@
-/** Which groups a service account is in: read by the smaller of 2N and G requests, written one membership at a time. */
+/** Which groups people and service accounts are in: read by the fewer requests, written one membership at a time. */
 import type ClientRepresentation from '@keycloak/keycloak-admin-client/lib/defs/clientRepresentation.js'
-import type GroupRepresentation from '@keycloak/keycloak-admin-client/lib/defs/groupRepresentation.js'
-import { ToolkitError } from '../../core/errors.js'
+import type UserRepresentation from '@keycloak/keycloak-admin-client/lib/defs/userRepresentation.js'
+import { isToolkitError, ToolkitError } from '../../core/errors.js'
+import { eachOf, PAGE, pages } from './bulk-reads.js'
 import type { Realm } from './connect.js'
 import type { Directory } from './directory.js'
 import { asking } from './vendor-error.js'
 
+/** Groups are named by their paths without a leading slash; a `userId` is the server's own. */
 export interface Memberships {
-  /** By client id: names of top-level groups, paths without the leading slash for nested ones. */
+  /** Groups of each client's service account, by client id. */
   of(clients: readonly ClientRepresentation[]): Promise<ReadonlyMap<string, readonly string[]>>
-  /** Makes the membership exact. */
-  set(id: string, client_id: string, groups: readonly string[]): Promise<void>
+  /** Groups of each person, by user name. */
+  ofUsers(people: readonly UserRepresentation[]): Promise<ReadonlyMap<string, readonly string[]>>
+  /** Id of the user that a client's service account is; `id` is the server's own of the client. */
+  accountOf(id: string, client_id: string): Promise<string>
+  /** Makes the membership exact, additions first. `key` names the user in errors. @throws not_found before anything is written */
+  set(userId: string, wanted: readonly string[], key: string): Promise<void>
+  /** The same for a user made a moment ago, who can be in the realm's default groups only. */
+  setFirst(userId: string, wanted: readonly string[], key: string): Promise<void>
+  /** Puts a user into groups and leaves its other groups as they are. @throws not_found before anything is written */
+  add(userId: string, wanted: readonly string[], key: string): Promise<void>
 }
 
 const NEEDS = ['manage-clients', 'manage-users']
+/** Requests that tell the groups of one user: a service account has to be found first. */
+const OF_ACCOUNT = 2
+const OF_PERSON = 1
+
+interface Member {
+  readonly key: string
+  readonly username: string
+  userId(): Promise<string>
+}
 
 export function createMemberships({ api, realm }: Realm, directory: Directory): Memberships {
-  const ask = <T>(key: string, call: () => Promise<T>) => asking({ kind: 'machine-client', key, needs: NEEDS }, call)
-  const accountOf = async (id: string, key: string) => (await ask(key, () => api.clients.getServiceAccountUser({ realm, id }))).id ?? ''
-  const groupsOf = (user: string, key: string) => ask(key, () => api.users.listGroups({ id: user, realm, max: 1000 }))
+  const accountOf = async (id: string, key: string) => {
+    const call = () => api.clients.getServiceAccountUser({ realm, id })
+    return (await asking({ kind: 'machine-client', key, needs: NEEDS }, call)).id ?? ''
+  }
+  const groupIdsOf = async (id: string, key: string) => {
+    const page = (first: number) => asking({ kind: 'user', key, needs: NEEDS }, () => api.users.listGroups({ realm, id, first, max: PAGE }))
+    return idsOf(await pages(page))
+  }
 
-  async function byClient(clients: readonly ClientRepresentation[]): Promise<Map<string, string[]>> {
-    const rows = await Promise.all(
-      clients.map(
-        async ({ id = '', clientId = '' }) => [clientId, (await groupsOf(await accountOf(id, clientId), clientId)).map(nameOf)] as const,
-      ),
-    )
+  /** By the smaller number of requests: those of each user, or one a group. */
+  async function read(members: readonly Member[], requests: number): Promise<Map<string, string[]>> {
+    if (members.length === 0) return new Map()
+    const groups = await directory.groups()
+    if (members.length * requests > groups.length) {
+      const inside = await eachOf(groups, async (group) => ({ path: group.path, users: new Set(await directory.members(group)) }))
+      return new Map(members.map(({ key, username }) => [key, inside.flatMap(({ path, users }) => (users.has(username) ? [path] : []))]))
+    }
+    const rows = await eachOf(members, async ({ key, userId }) => {
+      const ids = await groupIdsOf(await userId(), key)
+      return [key, groups.flatMap((group) => (ids.includes(group.id) ? [group.path] : []))] as const
+    })
     return new Map(rows)
   }
 
-  async function byGroup(clients: readonly ClientRepresentation[], groups: readonly GroupRepresentation[]): Promise<Map<string, string[]>> {
-    const members = await Promise.all(
-      groups.map(async (group) => ({ name: nameOf(group), users: new Set(await directory.members(group)) })),
-    )
-    return new Map(
-      clients.map(({ clientId = '' }) => {
-        // The server lower-cases the user name of a service account.
-        const user = `service-account-${clientId.toLowerCase()}`
-        return [clientId, members.flatMap(({ name, users }) => (users.has(user) ? [name] : []))]
-      }),
-    )
+  async function groupAt(path: string): Promise<{ readonly path: string; readonly id: string }> {
+    const id = await directory.groupId(path)
+    if (id !== undefined) return { path, id }
+    throw new ToolkitError('not_found', `group ${path} does not exist`, { kind: 'group', key: path }, 'create it first')
+  }
+
+  /** Additions before removals, so that a run that is cut off never leaves a user with less than it had. */
+  async function write(userId: string, key: string, current: readonly string[], wanted: readonly string[]): Promise<void> {
+    const groups = await Promise.all(wanted.map(groupAt))
+    for (const { path, id } of groups.filter((group) => !current.includes(group.id))) {
+      const call = () => api.users.addToGroup({ realm, id: userId, groupId: id })
+      await asking({ kind: 'group', key: path, needs: NEEDS }, call)
+    }
+    for (const groupId of current.filter((one) => !groups.some(({ id }) => id === one))) {
+      await asking({ kind: 'user', key, needs: NEEDS }, () => api.users.delFromGroup({ realm, id: userId, groupId }))
+    }
+  }
+
+  /** Read once until the next observation: what every new user is in. Undefined when we may not see it. */
+  let defaults: Promise<readonly string[] | undefined> | undefined
+  const defaultGroups = () => {
+    const call = () => api.realms.getDefaultGroups({ realm })
+    defaults ??= asking({ kind: 'group', key: 'defaults', needs: ['view-realm'] }, call).then(idsOf, (error: unknown) => {
+      if (isToolkitError(error, 'forbidden')) return undefined
+      throw error
+    })
+    return defaults
   }
 
   return {
-    async of(clients) {
+    of(clients) {
+      defaults = undefined
       const accounts = clients.filter(({ serviceAccountsEnabled }) => serviceAccountsEnabled === true)
-      if (accounts.length === 0) return new Map()
-      const groups = await directory.groups()
-      const nested = groups.some(({ subGroupCount }) => (subGroupCount ?? 0) > 0)
-      return nested || 2 * accounts.length <= groups.length ? byClient(accounts) : byGroup(accounts, groups)
+      const members = accounts.map(({ id = '', clientId = '' }) => ({
+        key: clientId,
+        // The server lower-cases the user name of a service account.
+        username: `service-account-${clientId.toLowerCase()}`,
+        userId: () => accountOf(id, clientId),
+      }))
+      return read(members, OF_ACCOUNT)
     },
-    async set(id, client_id, wanted) {
-      const user = await accountOf(id, client_id)
-      const [current, all] = await Promise.all([groupsOf(user, client_id), directory.groups()])
-      for (const name of wanted.filter((one) => !current.some((group) => nameOf(group) === one))) {
-        const group = all.find((one) => one.name === name)
-        if (group?.id === undefined) throw new ToolkitError('not_found', `group ${name} does not exist`, { kind: 'group', key: name })
-        await ask(client_id, () => api.users.addToGroup({ realm, id: user, groupId: group.id ?? '' }))
-      }
-      for (const group of current.filter((one) => !wanted.includes(nameOf(one)))) {
-        await ask(client_id, () => api.users.delFromGroup({ realm, id: user, groupId: group.id ?? '' }))
-      }
+    ofUsers(people) {
+      const members = people.map(({ id = '', username = '' }) => ({ key: username, username, userId: async () => id }))
+      return read(members, OF_PERSON)
     },
+    accountOf,
+    async set(userId, wanted, key) {
+      await write(userId, key, await groupIdsOf(userId, key), wanted)
+    },
+    async setFirst(userId, wanted, key) {
+      await write(userId, key, (await defaultGroups()) ?? (await groupIdsOf(userId, key)), wanted)
+    },
+    add: (userId, wanted, key) => write(userId, key, [], wanted),
   }
 }
 
-function nameOf({ name = '', path = '' }: GroupRepresentation): string {
-  return path.lastIndexOf('/') > 0 ? path.slice(1) : name
+function idsOf(groups: readonly { readonly id?: string }[]): string[] {
+  return groups.flatMap(({ id }) => (id === undefined ? [] : [id]))
 }

@@ -1,9 +1,11 @@
-/** Top-level groups of a realm. */
+/** Groups of a realm, nested ones by their paths. */
 import { ToolkitError } from '../../../core/errors.js'
 import type { Observed, Reconciler } from '../../../core/plan.js'
 import { OWNER_MARK } from '../../../core/vocabulary.js'
 import type { Realm } from '../connect.js'
 import type { Directory } from '../directory.js'
+import { isNamedByPath, splitPath } from '../group-tree.js'
+import { ownerOf } from '../ownership.js'
 import { asking } from '../vendor-error.js'
 
 const NEEDS = ['manage-users']
@@ -13,31 +15,53 @@ export function groups({ api, realm, profile }: Realm, directory: Directory): Re
   return {
     async observe(keys) {
       const all = await directory.groups()
+      const wanted = new Set(keys)
       return new Map(
-        keys.flatMap((key): [string, Observed<'group'>][] => {
-          const found = all.find(({ name }) => name === key)
-          if (found === undefined) return []
-          const attributes: Record<string, unknown> = found.attributes ?? {}
-          const mark = [attributes[OWNER_MARK]].flat()[0]
-          const owner = mark === undefined ? 'nobody' : mark === profile ? 'us' : { other: `profile ${String(mark).slice(0, 64)}` }
-          return [[key, { id: found.id ?? '', owner, spec: { name: key } }]]
-        }),
+        all
+          .filter((group) => wanted.has(group.path) && isNamedByPath(group))
+          .map(({ id, path, description, attributes }): [string, Observed<'group'>] => {
+            const spec = { name: path, ...(description === undefined ? {} : { description }) }
+            const holds = all.flatMap((other) => (other.path.startsWith(`${path}/`) ? [other.path] : []))
+            return [path, { id, owner: ownerOf(attributes, profile), spec, ...(holds.length === 0 ? {} : { holds }) }]
+          }),
       )
     },
-    async create({ name }) {
-      await ask(name, () => api.groups.create({ realm, name, attributes: { [OWNER_MARK]: [profile] } }))
+    async create({ name: path, description }) {
+      const { parent, name } = splitPath(path)
+      const group = { name, ...(description === undefined ? {} : { description }), attributes: { [OWNER_MARK]: [profile] } }
+      if (parent === undefined) {
+        await ask(path, () => api.groups.create({ realm, ...group }))
+        return {}
+      }
+      const id = await directory.groupId(parent)
+      if (id === undefined) throw missing(parent)
+      await ask(path, () => api.groups.createChildGroup({ realm, id }, group))
       return {}
     },
-    update({ spec }) {
-      throw new ToolkitError('unsupported', `group ${spec.name} has nothing to update`, {
-        system: 'Keycloak',
-        capability: 'group update',
-        why: 'a name is its key',
-      })
+    async update({ id, owner, spec: { name: path } }, fields) {
+      const seen = await ask(path, () => api.groups.findOne({ realm, id }))
+      if (!seen) throw missing(path)
+      // Measured: a PUT without a description drops it; attributes stay when they are left out, else all are replaced.
+      const description = fields.description ?? seen.description
+      const marked = { ...seen.attributes, [OWNER_MARK]: [profile] }
+      const group = {
+        name: splitPath(path).name,
+        ...(description === undefined ? {} : { description }),
+        ...(owner === 'nobody' ? { attributes: marked } : {}),
+      }
+      await ask(path, () => api.groups.update({ realm, id }, group))
     },
-    async remove(current) {
-      await ask(current.spec.name, () => api.groups.del({ realm, id: current.id }))
+    async remove({ id, spec: { name } }) {
+      await ask(name, () => api.groups.del({ realm, id }))
+    },
+    async owned() {
+      const all = await directory.groups()
+      return all.flatMap((group) => (isNamedByPath(group) && ownerOf(group.attributes, profile) === 'us' ? [group.path] : []))
     },
     checkWrite: directory.checkGroupWrite,
   }
+}
+
+function missing(path: string): ToolkitError<'not_found'> {
+  return new ToolkitError('not_found', `group ${path} does not exist`, { kind: 'group', key: path }, 'create it first')
 }
