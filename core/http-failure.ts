@@ -2,7 +2,7 @@
  * What goes wrong at the outbound door, told as a ToolkitError: answers that are refused, and requests that got none.
  * No text of the server travels inside; reasons are words of ours or Node's error codes.
  */
-import { ToolkitError } from './errors.js'
+import { isToolkitError, ToolkitError } from './errors.js'
 
 /**
  * @throws ToolkitError unexpected_response for any 3xx, since a followed redirect would replay credentials
@@ -81,6 +81,33 @@ const REASONS: Readonly<Record<string, string>> = {
   UND_ERR_CLOSED: 'the run has ended',
 }
 
+/** A connection that is refused, reset or breaks off: what a restart looks like from here. */
+const LOST: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH'])
+
+/** True for a failure that a server which is starting again would explain. */
+export function isConnectionLost(failure: unknown): failure is ToolkitError<'unavailable'> {
+  return isToolkitError(failure, 'unavailable') && LOST.has(failure.details.reason)
+}
+
+/** The run or the call was stopped. */
+export function stopped(system: string): ToolkitError<'unavailable'> {
+  return new ToolkitError('unavailable', `stopped while waiting for ${system}`, { system, reason: 'stopped' })
+}
+
+/** A server asks for a longer wait than we have patience for; all times in milliseconds. */
+export function waitTooLong(
+  system: string,
+  status: number,
+  { asked, left, patienceMs }: { asked: number; left: number; patienceMs: number },
+): ToolkitError {
+  const seconds = Math.ceil(asked / 1000)
+  const message = `${system} answers ${status} and asks to wait ${seconds} s; ${Math.floor(left / 1000)} s of ${patienceMs / 1000} s are left`
+  const hint = 'wait that long and run again, or raise MCP_IDP_PATIENCE'
+  return status === 429
+    ? new ToolkitError('rate_limited', message, { system, retry_after_seconds: seconds }, hint)
+    : new ToolkitError('unavailable', message, { system, reason: 'retry_after', status }, hint)
+}
+
 /** The error a request ended with as ours; `stops` are the signals of the run and of the call. */
 export function networkFailure(
   error: unknown,
@@ -88,9 +115,7 @@ export function networkFailure(
   run: { deadline: AbortSignal; timeoutMs: number; stops: readonly AbortSignal[] },
 ): ToolkitError {
   if (error instanceof ToolkitError) return error
-  if (run.stops.some(({ aborted }) => aborted)) {
-    return new ToolkitError('unavailable', `stopped while waiting for ${system}`, { system, reason: 'stopped' })
-  }
+  if (run.stops.some(({ aborted }) => aborted)) return stopped(system)
   if (run.deadline.aborted) {
     return new ToolkitError('unavailable', `${system} did not answer within ${run.timeoutMs / 1000} s`, { system, reason: 'deadline' })
   }

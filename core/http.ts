@@ -1,11 +1,13 @@
 /**
  * The one outbound HTTP door. Every vendor SDK and every client of ours goes through it; nothing else opens a connection.
  * It sends credentials to configured origins only, never follows a redirect, bounds time and size, and stays shut for
- * writes until an approved plan is being applied.
+ * writes until an approved plan is being applied. Reads wait for a server that is busy; a write is sent once.
  */
-import { Agent, type BodyInit, fetch as undiciFetch } from 'undici'
+import { Agent, fetch as undiciFetch } from 'undici'
 import { ToolkitError } from './errors.js'
+import { bufferedBody, cappedBody } from './http-body.js'
 import { networkFailure, refuseForeignFormat, refuseStatus } from './http-failure.js'
+import { createPatience, type PatienceOptions } from './http-patience.js'
 import { allowedUrl, configuredOrigins } from './origins.js'
 import { Secret } from './secret.js'
 
@@ -43,7 +45,7 @@ export class WriteLatch {
   }
 }
 
-export interface DoorOptions {
+export interface DoorOptions extends PatienceOptions {
   /** Origins that may be called (`https://idp.example.com`); anything else is refused before a socket opens. */
   readonly origins: readonly string[]
   /** Says which requests change nothing besides GET and HEAD: a token request, a vendor's reading POST. */
@@ -53,13 +55,13 @@ export interface DoorOptions {
   readonly allowHttp?: boolean
   /** Ends every request of the run, e.g. at Ctrl-C. */
   readonly signal?: AbortSignal
-  /** Whole request including the body, milliseconds. */
+  /** One attempt including the body, milliseconds. */
   readonly timeoutMs?: number
   /** Largest answer after decompression, bytes. */
   readonly maxBytes?: number
   /** PEM of additional certificate authorities. */
   readonly ca?: string
-  /** Called once a request has ended. */
+  /** Called once an attempt has ended. */
   readonly onRequest?: (entry: JournalEntry) => void
 }
 
@@ -100,6 +102,17 @@ export interface Door {
   close(): Promise<void>
 }
 
+/** One attempt of a request that may leave. */
+interface Attempt {
+  readonly method: string
+  readonly url: URL
+  readonly headers: Headers
+  readonly body: Uint8Array<ArrayBuffer> | undefined
+  readonly isRead: boolean
+  /** Signals of the run and of the call. */
+  readonly stops: readonly AbortSignal[]
+}
+
 /** 1 MB after decompression, 30 s with the body, 5 s to connect (requirements NW4). */
 const MAX_BYTES = 1_000_000
 const TIMEOUT_MS = 30_000
@@ -109,8 +122,8 @@ const BODILESS = new Set([204, 205, 304])
 
 /**
  * Opens a door. @throws ToolkitError invalid_input for a plain http origin off this machine
- * Its requests throw ToolkitError `unexpected_response` (foreign URL, redirect, not JSON, too large), `unavailable` (no answer) or
- * `internal` (a write while the latch is shut).
+ * Its requests throw ToolkitError `unexpected_response` (foreign URL, redirect, not JSON, too large), `unavailable` (no answer),
+ * `rate_limited` (a read is asked to wait longer than its patience) or `internal` (a write while the latch is shut).
  */
 export function createDoor(options: DoorOptions): Door {
   const origins = configuredOrigins(options.origins, options.allowHttp)
@@ -124,6 +137,8 @@ export function createDoor(options: DoorOptions): Door {
     bodyTimeout: 0,
   })
   const journal: JournalEntry[] = []
+  const patience = createPatience(options)
+  const closed = new AbortController()
 
   const guardedFetch = async (input: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
     const request = input instanceof Request ? input : undefined
@@ -136,24 +151,29 @@ export function createDoor(options: DoorOptions): Door {
         where: 'http door',
       })
     }
+    const stops = [options.signal, init.signal ?? request?.signal].filter((one) => one !== undefined && one !== null)
+    const body = await bufferedBody(init.body ?? request?.body, headers)
+    const attempt = () => answerTo({ method, url, headers, body, isRead, stops })
+    return isRead ? patience.read(url.origin, attempt, [closed.signal, ...stops]) : patience.write(url.origin, attempt)
+  }
+
+  const answerTo = async ({ method, url, headers, body, isRead, stops }: Attempt): Promise<Response> => {
     const started = performance.now()
     const outcome: { status?: number; error?: string; request_id?: string } = {}
     const deadline = AbortSignal.timeout(timeoutMs)
-    const stops = [options.signal, init.signal ?? request?.signal].filter((one) => one !== undefined)
     try {
-      const body = init.body ?? (request?.body ? await request.arrayBuffer() : undefined)
       const answer = await undiciFetch(url, {
         method,
         headers: Object.fromEntries(headers),
         redirect: 'manual',
         dispatcher: agent,
         signal: AbortSignal.any([deadline, ...stops]),
-        ...(body === undefined || body === null ? {} : { body: body as BodyInit }),
+        ...(body === undefined ? {} : { body }),
       })
       outcome.status = answer.status
       const requestId = answer.headers.get('x-request-id') ?? answer.headers.get('x-okta-request-id')
       if (requestId !== null) outcome.request_id = requestId
-      const bytes = await readCapped(answer.body as ReadableStream<Uint8Array> | null, maxBytes, url.origin)
+      const bytes = await cappedBody(answer.body as ReadableStream<Uint8Array> | null, maxBytes, url.origin)
       refuseStatus(answer.status, url.origin)
       const answerHeaders = new Headers([...answer.headers])
       const isBodiless = method === 'HEAD' || BODILESS.has(answer.status)
@@ -181,7 +201,10 @@ export function createDoor(options: DoorOptions): Door {
   return {
     fetch: guardedFetch,
     journal,
-    close: () => agent.destroy(),
+    async close() {
+      closed.abort()
+      await agent.destroy()
+    },
     async send({ method, url, bearer, json, form }) {
       const headers = new Headers({ accept: 'application/json' })
       if (bearer) headers.set('authorization', `Bearer ${bearer.reveal()}`)
@@ -192,21 +215,6 @@ export function createDoor(options: DoorOptions): Door {
       return { status: response.status, headers: response.headers, json: text === '' ? undefined : parsed(text) }
     },
   }
-}
-
-/** An http or https URL of a configured origin. The text is not repeated: it may hold a password or a code. */
-async function readCapped(stream: ReadableStream<Uint8Array> | null, maxBytes: number, system: string): Promise<Uint8Array<ArrayBuffer>> {
-  if (stream === null) return new Uint8Array()
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of stream) {
-    size += chunk.byteLength
-    if (size > maxBytes) {
-      throw new ToolkitError('unexpected_response', `${system} sent more than ${maxBytes} bytes`, { system, reason: 'too_large' })
-    }
-    chunks.push(chunk)
-  }
-  return new Uint8Array(Buffer.concat(chunks))
 }
 
 function revealedForm(form: NonNullable<Send['form']>): Record<string, string> {

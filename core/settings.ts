@@ -10,6 +10,8 @@ export interface Setting {
   readonly aliases?: readonly string[]
   readonly fallback?: string
   readonly secret?: true
+  /** Least and most of a setting that counts whole seconds. */
+  readonly seconds?: readonly [number, number]
 }
 
 /** Every setting of the toolkit; the README's table is made from it. */
@@ -30,9 +32,16 @@ export const SETTINGS = {
   REGISTRY_IDENTITY_FILE: { meaning: 'identity whose token opens the registry' },
   REGISTRY_TOKEN_FILE: { meaning: 'file with an access token for the registry, used instead of an identity' },
   MCP_IDP_ALLOW_HTTP: { meaning: '`true` lets credentials travel over plain http off this machine' },
+  MCP_IDP_TIMEOUT: { meaning: 'seconds for one request with its body, 1 to 600', fallback: '30', seconds: [1, 600] },
+  MCP_IDP_PATIENCE: {
+    meaning: 'seconds to wait in all for a server that is busy or restarting, 0 to 3600',
+    fallback: '60',
+    seconds: [0, 3600],
+  },
   MCP_GATEWAY_AUDIENCE: { meaning: 'audience that the gateway accepts', fallback: 'mcp-gateway' },
 } as const satisfies Record<string, Setting>
 export type SettingName = keyof typeof SETTINGS
+type SecondsName = { [K in SettingName]: (typeof SETTINGS)[K] extends { seconds: unknown } ? K : never }[SettingName]
 
 /** Resolves a name to its text; the composition root decides the order flag, environment, profile. */
 export type SettingSource = (name: string) => string | undefined
@@ -68,6 +77,14 @@ export class SettingsReader {
       this.#problems.push({ path: name, expected: 'an absolute http or https URL without a user name' })
     }
     return value.replace(/\/+$/, '')
+  }
+  /** Whole seconds within the bounds of the table. */
+  seconds(name: SecondsName): number {
+    const [least, most] = SETTINGS[name].seconds
+    const value = this.required(name)
+    const seconds = /^\d{1,6}$/.test(value) ? Number(value) : Number.NaN
+    if (!(seconds >= least && seconds <= most)) this.#problems.push({ path: name, expected: `whole seconds, ${least} to ${most}` })
+    return seconds
   }
   /** Runs last. @throws ToolkitError invalid_input, or not_configured with every missing name */
   check(system: string): void {

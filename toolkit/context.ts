@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { converge, type Plan } from '../core/converge.js'
 import { ToolkitError } from '../core/errors.js'
 import { createDoor, type Door, type JournalEntry, WriteLatch } from '../core/http.js'
+import { doorTimes, type KnownServers } from '../core/http-patience.js'
 import type { Reconcilers } from '../core/plan.js'
 import type { Secret } from '../core/secret.js'
 import { type SettingSource, SettingsReader } from '../core/settings.js'
@@ -41,6 +42,7 @@ export function createContext(around: Surroundings): ToolkitContext {
   const { home, profile, settings, signal, planOnly, onPlan } = around
   const latch = new WriteLatch()
   const requests: JournalEntry[] = []
+  const servers: KnownServers = new Map()
   const closing: (() => Promise<void>)[] = []
   const progress = around.progress ?? (() => undefined)
   const onRequest = (entry: JournalEntry) => {
@@ -49,7 +51,8 @@ export function createContext(around: Surroundings): ToolkitContext {
   }
   const stopping = signal ? { signal } : {}
   const open: Connecting['open'] = (options) => {
-    const door = createDoor({ latch, allowHttp: settings('MCP_IDP_ALLOW_HTTP') === 'true', onRequest, ...stopping, ...options })
+    const allowHttp = settings('MCP_IDP_ALLOW_HTTP') === 'true'
+    const door = createDoor({ latch, allowHttp, ...doorTimes(settings), servers, onWait: progress, onRequest, ...stopping, ...options })
     closing.push(() => door.close())
     return door
   }
