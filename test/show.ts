@@ -27,6 +27,11 @@ export const SHOWS: Readonly<Record<string, Show>> = {
     files: ['test/live/real-claude.test.ts'],
     project: 'live',
   },
+  'real-codex': {
+    title: 'A real Codex logs in by the printed TOML and by the printed command, calls the demo tool, and refreshes its token',
+    files: ['test/live/real-codex.test.ts'],
+    project: 'live',
+  },
   mcp: {
     title: 'The official Inspector lists and calls the MCP tools; nothing is written but what a person said yes to',
     files: ['test/live/mcp.test.ts'],

@@ -9,14 +9,15 @@ import { tomlKey, tomlString } from './toml.js'
 
 export function renderCodex(connection: CheckedConnection): Rendering {
   const { name, token, headers } = connection
+  const hasCommand = headers.length === 0
   const file: Text = { title: 'Codex', kind: 'file', language: 'toml', path: '~/.codex/config.toml', text: configTable(connection) }
   const command: Text = { title: 'Codex, by command', kind: 'command', language: 'sh', text: addCommand(connection) }
   return {
     // No flag of the command takes a header.
-    texts: headers.length === 0 ? [file, command] : [file],
+    texts: hasCommand ? [file, command] : [file],
     notes: [
-      ...(token === null ? [`To log in: ${loginCommand(connection)}`] : []),
-      `codex mcp add replaces an entry named ${name} without a word${headers.length === 0 ? '' : ', and cannot set headers'}.`,
+      ...(token === null ? [`To log in${hasCommand ? ', which codex mcp add does by itself' : ''}: ${loginCommand(connection)}`] : []),
+      `codex mcp add replaces an entry named ${name} without a word${hasCommand ? '' : ', and cannot set headers'}.`,
     ],
   }
 }

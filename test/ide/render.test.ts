@@ -154,6 +154,11 @@ describe('Codex', () => {
     )
     expect(render('codex', { client_id: null }).notes.join('\n')).not.toContain('codex mcp login')
   })
+
+  test('nobody is sent to log in a second time: the command has done it, where there is one', () => {
+    expect(render('codex').notes).toContain('To log in, which codex mcp add does by itself: codex mcp login my-server')
+    expect(render('codex', { headers: ['X-Api-Key'] }).notes).toContain('To log in: codex mcp login my-server')
+  })
 })
 
 describe('Cursor', () => {
