@@ -18,6 +18,7 @@ import { type Answering, answerJson, type FakeServer, type SeenRequest, serve, s
 const toClose: { close(): Promise<void> }[] = []
 afterEach(async () => {
   vi.restoreAllMocks()
+  vi.unstubAllEnvs()
   for (const one of toClose.splice(0).reverse()) await one.close()
 })
 const closing = <T extends { close(): Promise<void> }>(one: T): T => {
@@ -180,6 +181,8 @@ describe('Retry-After (RFC 9110 section 10.2.3)', () => {
     'Sun Nov  6 08:51:37 1994',
   ]
   test.for(twoMinutes)('"%s" is two minutes, which is more than the patience: rate_limited at once, and it says how long', async (text) => {
+    // The spelling without a zone must not be read by the clock on our wall.
+    vi.stubEnv('TZ', 'America/New_York')
     const server = await fake(first(...times(9, says(429, { 'retry-after': text, date }))))
     const { result, ms } = await timed(failureOf(door(server.origin).send({ method: 'GET', url: server.origin })))
     expect(result).toMatchObject({ code: 'rate_limited', details: { system: server.origin, retry_after_seconds: 120 } })
