@@ -1,62 +1,75 @@
 /** Files that only their owner may read: whole or absent, never torn, never open to others, not even for a moment. */
 import { randomBytes } from 'node:crypto'
-import { constants } from 'node:fs'
-import { lstat, mkdir, open, rename, unlink } from 'node:fs/promises'
+import { constants, type Stats } from 'node:fs'
+import { link, lstat, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { invalidInput, ToolkitError } from './errors.js'
 import type { Receipt } from './sink.js'
 
 const FILE_MODE = 0o600
+const OTHERS = 0o077
+const STICKY = 0o1000
 const MAX_BYTES = 1_000_000
+/** No write takes this long: a temporary this old belongs to a run that was killed. */
+const STALE_MS = 60_000
 
-/** Makes a folder that only we may enter, and its parents. */
+/**
+ * Makes a folder that only we may enter, and its parents; one that is there stays as it is.
+ * @throws ToolkitError invalid_input when something else is there; unavailable when the disk refuses
+ */
 export async function makePrivateFolder(path: string): Promise<void> {
-  await mkdir(path, { recursive: true, mode: 0o700 })
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    // A recursive mkdir meets ENOENT at a link to nothing only.
+    if (['EEXIST', 'ENOTDIR', 'ENOENT', 'ELOOP'].includes(errno(error) ?? '')) throw notFolder(path, 'something else there or on the way')
+    throw diskError(error, path)
+  }
 }
 
 /**
  * Replaces `path` as a whole: a random-named 0600 file beside it, synced, renamed over it, folder synced.
- * @throws ToolkitError invalid_input when something other than a plain file of ours is there; unavailable when the disk refuses
+ * @throws ToolkitError invalid_input when something other than a plain file of ours is there, or others may write the
+ *   folder; unavailable when the disk refuses
  */
 export async function savePrivateFile(path: string, text: string): Promise<Receipt> {
+  await makeSafeFolder(dirname(path))
   await refuseForeignFile(path)
-  await makePrivateFolder(dirname(path))
-  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(8).toString('hex')}.tmp`)
-  try {
-    await writeNew(temporary, text)
-    await rename(temporary, path)
-    await syncFolder(dirname(path))
-  } catch (error) {
-    await unlink(temporary).catch(() => undefined)
-    throw diskError(error, path)
-  }
+  await place(path, text, (temporary) => rename(temporary, path))
+  await removeStale(path)
   return { saved_to: path, mode: '0600' }
 }
 
-/** Creates `path`; false when it exists already. */
+/** Creates `path` as a whole; false when something is there already, whatever it is. @throws ToolkitError as `savePrivateFile` */
 export async function createPrivateFile(path: string, text: string): Promise<boolean> {
-  await makePrivateFolder(dirname(path))
-  try {
-    await writeNew(path, text)
-    await syncFolder(dirname(path))
-    return true
-  } catch (error) {
-    if (errno(error) === 'EEXIST') return false
-    throw diskError(error, path)
-  }
+  await makeSafeFolder(dirname(path))
+  if ((await statOf(path)) !== undefined) return false
+  let isNew = true
+  // Unlike a rename, a link fails when the name is taken; unlike a write in place, it is never seen half done.
+  await place(path, text, (temporary) =>
+    link(temporary, path).catch((error: unknown) => {
+      if (errno(error) !== 'EEXIST') throw error
+      isNew = false
+    }),
+  )
+  await removeStale(path)
+  return isNew
 }
 
 /**
- * The text of a small plain file, or undefined when there is none.
- * @throws ToolkitError invalid_input for a link, folder, pipe or a file over 1 MB
+ * The text of a small plain file, or undefined when there is none. With `isPrivate` it must be ours alone, too.
+ * @throws ToolkitError invalid_input for a link, folder, pipe, socket, device or a file over 1 MB; with `isPrivate` also for
+ *   another user's file, one with a second name, and one that group or others may use (the hint is the chmod to type)
  */
-export async function readSmallFile(path: string): Promise<string | undefined> {
+export async function readSmallFile(path: string, { isPrivate = false } = {}): Promise<string | undefined> {
   try {
     const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
     try {
-      const { size, isFile } = await file.stat().then((stat) => ({ size: stat.size, isFile: stat.isFile() }))
-      if (!isFile) throw notPlain(path, 'something that is not a file')
-      if (size > MAX_BYTES) throw notPlain(path, `${size} bytes; at most ${MAX_BYTES}`)
+      const found = await file.stat()
+      if (isPrivate) refuseForeign(found, path)
+      if (isPrivate) refuseOpenToOthers(found, path)
+      if (!found.isFile()) throw notPlain(path, 'something that is not a file')
+      if (found.size > MAX_BYTES) throw notPlain(path, `${found.size} bytes; at most ${MAX_BYTES}`)
       return await file.readFile('utf8')
     } finally {
       await file.close()
@@ -64,6 +77,7 @@ export async function readSmallFile(path: string): Promise<string | undefined> {
   } catch (error) {
     if (errno(error) === 'ENOENT' || errno(error) === 'ENOTDIR') return undefined
     if (errno(error) === 'ELOOP') throw notPlain(path, 'a symbolic link')
+    if (errno(error) === 'ENXIO') throw notPlain(path, 'something that is not a file')
     throw diskError(error, path)
   }
 }
@@ -75,16 +89,48 @@ export async function removeFile(path: string): Promise<void> {
   })
 }
 
+/**
+ * Removes what killed runs left beside `path`: temporaries of its name that are plain, ours and over a minute old, and one
+ * that is `path` itself under its first name. Never fails: what cannot be removed stays.
+ */
+export async function removeStale(path: string): Promise<void> {
+  const folder = dirname(path)
+  const own = await lstat(path).catch(() => undefined)
+  for (const name of await readdir(folder).catch(() => [])) {
+    if (!isTemporaryOf(basename(path), name)) continue
+    const found = await lstat(join(folder, name)).catch(() => undefined)
+    if (found === undefined || !found.isFile() || !isOurs(found)) continue
+    const isTwin = found.ino === own?.ino && found.dev === own.dev
+    if (isTwin || (found.nlink === 1 && Date.now() - found.mtimeMs > STALE_MS)) await unlink(join(folder, name)).catch(() => undefined)
+  }
+}
+
+function isTemporaryOf(file: string, name: string): boolean {
+  return name.startsWith(`.${file}.`) && /^[0-9a-f]{16}\.tmp$/.test(name.slice(file.length + 2))
+}
+
+/** Writes the text beside `path` and lets `put` give it its name; this run leaves no temporary, whatever happens. */
+async function place(path: string, text: string, put: (temporary: string) => Promise<void>): Promise<void> {
+  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(8).toString('hex')}.tmp`)
+  try {
+    await writeNew(temporary, text)
+    await put(temporary)
+    await syncFolder(dirname(path))
+  } catch (error) {
+    throw diskError(error, path)
+  } finally {
+    await unlink(temporary).catch(() => undefined)
+  }
+}
+
 async function writeNew(path: string, text: string): Promise<void> {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
   const file = await open(path, flags, FILE_MODE)
   try {
+    // Some file systems have one mode for all files; nothing is written where that is not ours alone.
+    refuseOpenToOthers(await file.stat(), path)
     await file.writeFile(text)
     await file.sync()
-  } catch (error) {
-    // Half a file would be taken for a whole one by the next run.
-    await unlink(path).catch(() => undefined)
-    throw error
   } finally {
     await file.close()
   }
@@ -99,21 +145,54 @@ async function syncFolder(path: string): Promise<void> {
   }
 }
 
+/** Whoever may write the folder may put a file of theirs under our name; in a sticky one (/tmp) only its owner may. */
+async function makeSafeFolder(path: string): Promise<void> {
+  await makePrivateFolder(path)
+  const found = await stat(path).catch((error: unknown) => {
+    throw diskError(error, path)
+  })
+  if (!isOurs(found) && found.uid !== 0) throw notFolder(path, 'a folder of another user')
+  if (process.getuid === undefined || (found.mode & 0o002) === 0 || (found.mode & STICKY) !== 0) return
+  const problem = { path, expected: 'a folder that others may not write', found: octal(found.mode) }
+  throw invalidInput('the folder', [problem], `chmod go-w ${path}`)
+}
+
 /** A rename would silently replace a link, and a hard link keeps the old content readable elsewhere. */
-export async function refuseForeignFile(path: string): Promise<void> {
-  const stat = await lstat(path).catch((error: unknown) => {
+async function refuseForeignFile(path: string): Promise<void> {
+  const found = await statOf(path)
+  if (found !== undefined) refuseForeign(found, path)
+}
+
+function refuseForeign(found: Stats, path: string): void {
+  if (found.isSymbolicLink()) throw notPlain(path, 'a symbolic link')
+  if (!found.isFile()) throw notPlain(path, found.isDirectory() ? 'a folder' : 'something that is not a file')
+  if (found.nlink > 1) throw notPlain(path, 'a file with another name elsewhere (hard link)')
+  if (!isOurs(found)) throw notPlain(path, 'a file of another user')
+}
+
+function refuseOpenToOthers({ mode }: Stats, path: string): void {
+  // Without users there are no modes to go by (Windows).
+  if (process.getuid === undefined || (mode & OTHERS) === 0) return
+  throw invalidInput('the file', [{ path, expected: 'closed to group and others', found: octal(mode) }], `chmod 600 ${path}`)
+}
+
+async function statOf(path: string): Promise<Stats | undefined> {
+  return lstat(path).catch((error: unknown) => {
     if (errno(error) === 'ENOENT') return undefined
     throw diskError(error, path)
   })
-  if (stat === undefined) return
-  if (stat.isSymbolicLink()) throw notPlain(path, 'a symbolic link')
-  if (!stat.isFile()) throw notPlain(path, stat.isDirectory() ? 'a folder' : 'something that is not a file')
-  if (stat.nlink > 1) throw notPlain(path, 'a file with another name elsewhere (hard link)')
-  if (process.getuid !== undefined && stat.uid !== process.getuid()) throw notPlain(path, 'a file of another user')
 }
+
+const isOurs = ({ uid }: Stats) => process.getuid === undefined || uid === process.getuid()
+
+const octal = (mode: number) => (mode & 0o7777).toString(8)
 
 function notPlain(path: string, found: string): ToolkitError {
   return invalidInput('the file', [{ path, expected: 'a plain file of yours', found }], 'name another path')
+}
+
+function notFolder(path: string, found: string): ToolkitError {
+  return invalidInput('the folder', [{ path, expected: 'a folder of yours', found }], 'name another path')
 }
 
 function errno(error: unknown): string | undefined {

@@ -1,11 +1,22 @@
 /** Files that only their owner may read: private from their first moment, whole or absent, and never through a link. */
 import { execFileSync } from 'node:child_process'
-import { existsSync, linkSync, lstatSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { createPrivateFile, readSmallFile, removeFile, savePrivateFile } from '../../core/private-file.js'
-import { Secret } from '../../core/secret.js'
-import { secretFile } from '../../core/secret-file.js'
+import { createPrivateFile, readSmallFile, removeFile, removeStale, savePrivateFile } from '../../core/private-file.js'
 import { at, runChild } from '../fakes/child.js'
 import { failureOf } from '../fakes/door.js'
 import { temporaryFolder } from '../fakes/folder.js'
@@ -100,8 +111,7 @@ describe('what is planted at the place of a private file', () => {
   ]
   const doings: [string, (path: string) => Promise<unknown>][] = [
     ['save', (path) => savePrivateFile(path, 'planted')],
-    ['save a secret', (path) => secretFile(path, { identity_name: 'a', auth_provider: 'keycloak' }).save(new Secret('planted-4711'), 'a')],
-    ['read a secret', (path) => secretFile(path, { identity_name: 'a', auth_provider: 'keycloak' }).read()],
+    ['read what is ours alone', (path) => readSmallFile(path, { isPrivate: true })],
   ]
   const table = plantings.flatMap(([planting, plant]) => doings.map(([doing, work]) => ({ planting, plant, doing, work })))
   test.for(table)(
@@ -126,17 +136,6 @@ describe('what is planted at the place of a private file', () => {
     writeFileSync(join(folder, 'victim'), 'secret of somebody')
     plant(join(folder, 'f'), join(folder, 'victim'))
     expect((await failureOf(readSmallFile(join(folder, 'f')))).code).toBe('invalid_input')
-  })
-
-  test.for(plantings)('%s at the place of a pending secret is left alone, and no secret is made', { timeout: 2_000 }, async ([, plant]) => {
-    const folder = temporaryFolder()
-    const [path, victim] = [join(folder, 'agent.json'), join(folder, 'victim')]
-    writeFileSync(victim, 'untouched')
-    plant(`${path}.pending`, victim)
-    const sink = secretFile(path, { identity_name: 'a', auth_provider: 'keycloak' })
-    expect((await failureOf(sink.savePending(new Secret('planted-4711')))).code).toBe('conflict')
-    expect(readFileSync(victim, 'utf8')).toBe('untouched')
-    expect(existsSync(path)).toBe(false)
   })
 })
 
@@ -165,7 +164,7 @@ describe('a disk that refuses', () => {
   test('a folder that is a file is told as such', async () => {
     const folder = temporaryFolder()
     writeFileSync(join(folder, 'file'), '')
-    expect((await failureOf(savePrivateFile(join(folder, 'file', 'token.json'), 'x'))).code).toBe('unavailable')
+    expect((await failureOf(savePrivateFile(join(folder, 'file', 'token.json'), 'x'))).code).toBe('invalid_input')
     expect(await readSmallFile(join(folder, 'file', 'token.json'))).toBeUndefined()
   })
 })
@@ -181,40 +180,167 @@ describe('reading', () => {
     writeFileSync(path, 'x'.repeat(1_000_001))
     expect((await failureOf(readSmallFile(path))).code).toBe('invalid_input')
   })
-})
-
-describe('a secret file', () => {
-  const facts = { identity_name: 'agent', auth_provider: 'keycloak', keycloak_url: 'http://127.0.0.1:1' }
-  test('is an identity as `credentials generate` reads it', async () => {
-    const path = join(temporaryFolder(), 'agent.json')
-    await secretFile(path, facts).save(new Secret('planted-4711'), 'agent-id')
-    expect(JSON.parse(readFileSync(path, 'utf8'))).toEqual({ ...facts, client_id: 'agent-id', client_secret: 'planted-4711' })
+  test.for([0o600, 0o400])('a file of mode %o is ours alone', async (loose) => {
+    const path = join(temporaryFolder(), 'secret')
+    writeFileSync(path, 'planted')
+    chmodSync(path, loose)
+    expect(await readSmallFile(path, { isPrivate: true })).toBe('planted')
   })
-  test('gives back the secret and the client it belongs to', async () => {
-    const sink = secretFile(join(temporaryFolder(), 'agent.json'), facts)
-    expect(await sink.read()).toBeUndefined()
-    await sink.save(new Secret('planted-4711'), 'agent-id')
-    const saved = await sink.read()
-    expect([saved?.subject, saved?.secret.reveal()]).toEqual(['agent-id', 'planted-4711'])
-  })
-  test('keeps a pending secret beside itself until it is saved', async () => {
-    const folder = temporaryFolder()
-    const sink = secretFile(join(folder, 'agent.json'), facts)
-    await sink.savePending(new Secret('planted-4711'))
-    expect([readdirSync(folder), mode(join(folder, 'agent.json.pending'))]).toEqual([['agent.json.pending'], '600'])
-    expect((await sink.readPending())?.reveal()).toBe('planted-4711')
-    expect((await failureOf(sink.savePending(new Secret('another-4711')))).code).toBe('conflict')
-    await sink.save(new Secret('planted-4711'), 'agent-id')
-    expect(readdirSync(folder)).toEqual(['agent.json'])
-  })
-  test.for(['', '{', '[]', '{"client_id":"a"}', '{"client_id":"a","client_secret":""}', '{"client_id":1,"client_secret":"planted-4711"}'])(
-    'that holds %s is refused without repeating it',
-    async (text) => {
-      const path = join(temporaryFolder(), 'agent.json')
-      writeFileSync(path, text)
-      const failure = await failureOf(secretFile(path, facts).read())
-      expect(failure).toMatchObject({ code: 'invalid_input', details: { problems: [{ path }] } })
-      expect(failure.message).not.toContain('planted')
+  test.for([0o640, 0o620, 0o610, 0o604, 0o602, 0o601, 0o644, 0o666])(
+    'a file of mode %o is refused where it must be ours alone, with the chmod to type',
+    async (loose) => {
+      const path = join(temporaryFolder(), 'secret')
+      writeFileSync(path, 'planted')
+      chmodSync(path, loose)
+      expect(await failureOf(readSmallFile(path, { isPrivate: true }))).toMatchObject({
+        code: 'invalid_input',
+        details: { problems: [{ path, found: loose.toString(8) }] },
+        hint: `chmod 600 ${path}`,
+      })
+      expect(await readSmallFile(path)).toBe('planted')
     },
   )
+})
+
+const writers = [savePrivateFile, createPrivateFile].map((work) => ({ name: work.name, work }))
+
+describe('the folder of a private file', () => {
+  const folders: [string, (folder: string, victim: string) => void][] = [
+    ['a file', (folder) => writeFileSync(folder, '')],
+    ['a pipe', (folder) => execFileSync('mkfifo', [folder])],
+    ['a link to nothing', (folder) => symlinkSync('/nonexistent/mcp-idp', folder)],
+    ['a link to itself', (folder) => symlinkSync(folder, folder)],
+    ['a link to a file', (folder, victim) => symlinkSync(victim, folder)],
+  ]
+  test.for(folders.flatMap(([what, plant]) => writers.map((writer) => ({ what, plant, ...writer }))))(
+    'that is $what is refused by $name',
+    { timeout: 2_000 },
+    async ({ plant, work }) => {
+      const around = temporaryFolder()
+      const [folder, victim] = [join(around, 'folder'), join(around, 'victim')]
+      writeFileSync(victim, 'untouched')
+      plant(folder, victim)
+      expect(await failureOf(work(join(folder, 'token.json'), 'planted'))).toMatchObject({
+        code: 'invalid_input',
+        details: { problems: [{ path: folder }] },
+      })
+      expect(readFileSync(victim, 'utf8')).toBe('untouched')
+    },
+  )
+  test.for(writers)('that everybody may write is refused by $name with the chmod to type', async ({ work }) => {
+    const folder = temporaryFolder()
+    chmodSync(folder, 0o777)
+    const failure = await failureOf(work(join(folder, 'token.json'), 'planted'))
+    expect(failure).toMatchObject({
+      code: 'invalid_input',
+      details: { problems: [{ path: folder, found: '777' }] },
+      hint: `chmod go-w ${folder}`,
+    })
+    expect(readdirSync(folder)).toEqual([])
+  })
+  test('may be sticky, as /tmp is', async () => {
+    const folder = temporaryFolder()
+    chmodSync(folder, 0o1777)
+    await savePrivateFile(join(folder, 'token.json'), 'x')
+    expect(mode(join(folder, 'token.json'))).toBe('600')
+  })
+  test('may be a link to a folder of ours', async () => {
+    const around = temporaryFolder()
+    mkdirSync(join(around, 'real'))
+    symlinkSync('real', join(around, 'link'))
+    await savePrivateFile(join(around, 'link', 'token.json'), 'x')
+    expect(readFileSync(join(around, 'real', 'token.json'), 'utf8')).toBe('x')
+  })
+  // Only root can give a folder away.
+  test.runIf(process.getuid?.() === 0)('is refused when it is of another user, and so is a file', async () => {
+    const around = temporaryFolder()
+    const [folder, file] = [join(around, 'folder'), join(around, 'file')]
+    mkdirSync(folder)
+    writeFileSync(file, 'old')
+    chownSync(folder, 65_534, 65_534)
+    chownSync(file, 65_534, 65_534)
+    symlinkSync('folder', join(around, 'link'))
+    for (const path of [join(folder, 'token.json'), join(around, 'link', 'token.json'), file])
+      expect((await failureOf(savePrivateFile(path, 'x'))).code).toBe('invalid_input')
+    expect([readdirSync(folder), readFileSync(file, 'utf8')]).toEqual([[], 'old'])
+  })
+})
+
+describe('what a killed run left', () => {
+  const HEX = '0123456789abcdef'
+  const old = (path: string) => utimesSync(path, new Date(), new Date(Date.now() - 61_000))
+
+  test.for(writers)('is removed by the next $name of that name, and nothing else is', async ({ work }) => {
+    const folder = temporaryFolder()
+    const path = join(folder, 'token.json')
+    const stay = [
+      `.token.json.${HEX}.tmp~`,
+      `.token.json.${HEX.toUpperCase()}.tmp`,
+      `.token.json.${HEX.slice(1)}.tmp`,
+      `.token.json.0${HEX}.tmp`,
+      `.token.json.pending.${HEX}.tmp`,
+      `.other.json.${HEX}.tmp`,
+      `.token_json.${HEX}.tmp`,
+      `token.json.${HEX}.tmp`,
+      `.x.token.json.${HEX}.tmp`,
+    ]
+    for (const name of [...stay, `.token.json.${HEX}.tmp`, `.token.json.${HEX.replaceAll('0', 'f')}.tmp`]) {
+      writeFileSync(join(folder, name), name)
+      old(join(folder, name))
+    }
+    const young = `.token.json.${HEX.replaceAll('0', 'a')}.tmp`
+    writeFileSync(join(folder, young), '')
+    await work(path, 'x')
+    expect(readdirSync(folder).sort()).toEqual([...stay, young, 'token.json'].sort())
+  })
+
+  test('is not removed when it is a link, a pipe, a folder or has a second name', async () => {
+    const folder = temporaryFolder()
+    const temporary = (digit: string) => join(folder, `.token.json.${digit.repeat(16)}.tmp`)
+    writeFileSync(join(folder, 'victim'), 'untouched')
+    symlinkSync('victim', temporary('1'))
+    execFileSync('mkfifo', [temporary('2')])
+    mkdirSync(temporary('3'))
+    linkSync(join(folder, 'victim'), temporary('4'))
+    for (const digit of '234') old(temporary(digit))
+    execFileSync('touch', ['-h', '-d', '2 minutes ago', temporary('1')])
+    const before = readdirSync(folder)
+    await removeStale(join(folder, 'token.json'))
+    expect(readdirSync(folder)).toEqual(before)
+    expect(readFileSync(join(folder, 'victim'), 'utf8')).toBe('untouched')
+  })
+
+  test('between the two names of a new file does not make it a hard link for ever', async () => {
+    const folder = temporaryFolder()
+    const path = join(folder, 'pending')
+    await createPrivateFile(path, 'planted')
+    linkSync(path, join(folder, `.pending.${HEX}.tmp`))
+    expect((await failureOf(readSmallFile(path, { isPrivate: true }))).code).toBe('invalid_input')
+    await removeStale(path)
+    expect([readdirSync(folder), await readSmallFile(path, { isPrivate: true })]).toEqual([['pending'], 'planted'])
+  })
+})
+
+describe('a file system that gives every file one mode', () => {
+  test.for(['savePrivateFile', 'createPrivateFile'])('gets not a byte from %s', async (name) => {
+    const folder = temporaryFolder()
+    const code = `
+      import fs from 'node:fs'
+      import { syncBuiltinESMExports } from 'node:module'
+      const open = fs.promises.open
+      let written = 0
+      fs.promises.open = async (path, flags, mode) => {
+        const file = await open(path, flags, mode)
+        if (mode !== undefined) await file.chmod(0o755)
+        const writeFile = file.writeFile.bind(file)
+        file.writeFile = async (text) => { written += text.length; return writeFile(text) }
+        return file
+      }
+      syncBuiltinESMExports()
+      const files = await import(${at('core/private-file.ts')})
+      await files.${name}(${JSON.stringify(join(folder, 'token.json'))}, 'planted').catch((error) => console.log(error.code, written))
+    `
+    const { stdout, stderr } = await runChild(code).ended
+    expect({ stdout, stderr, left: readdirSync(folder) }).toEqual({ stdout: 'invalid_input 0\n', stderr: '', left: [] })
+  })
 })
