@@ -17,6 +17,11 @@ export interface StepDone {
   readonly total: number
 }
 
+/** `created group data-readers (3 of 12)` */
+export function stepText({ done, kind, key, count, total }: StepDone): string {
+  return `${done} ${kind} ${key} (${count} of ${total})`
+}
+
 export interface ApplyOptions {
   readonly onStep?: (step: StepDone) => void
   readonly signal?: AbortSignal

@@ -15,6 +15,9 @@ export const clientId = z.string().regex(/^[A-Za-z0-9_\-.:]{1,256}$/, '1 to 256 
 /** Human-readable client name (RFC 7591 section 2, `client_name`). */
 export const clientName = z.string().min(1).max(256).regex(VISIBLE, 'visible characters with single spaces between words')
 
+/** Given or family name of a person. */
+export const personName = z.string().min(1).max(255).regex(VISIBLE, 'visible characters with single spaces between words')
+
 /** Owner mark on every object that we make, with the profile as its value. */
 export const OWNER_MARK = 'mcp_gateway_idp'
 

@@ -20,6 +20,8 @@ export interface IdeClient {
   readonly audience?: string
   /** Also removes the callback URIs of Codex for other servers. */
   readonly prune?: boolean
+  /** Take over a client that carries no mark. */
+  readonly adopt?: boolean
 }
 
 /** The natural key of a client: its id where that can be chosen, else its name. */
@@ -59,7 +61,44 @@ export function ideClient(capabilities: Capabilities, client: IdeClient): Wanted
       token_endpoint_auth_method: 'none',
       ...withoutServerWide(perClient, capabilities),
     },
+    ...(client.adopt ? { adopt: true } : {}),
     ...(client.prune ? {} : { keep: { redirect_uris: (uri) => typeof uri === 'string' && isCodexCallback(uri) } }),
+  }
+}
+
+export interface WebClient {
+  readonly client_id: string
+  readonly client_name: string
+  readonly redirect_uris: readonly string[]
+  readonly audience: string
+  readonly sink: SecretSink
+  readonly adopt?: boolean
+}
+
+/**
+ * The confidential client of the gateway's own web page: code flow with a secret, no direct grants (RFC 9700 section 2.4).
+ * @throws ToolkitError invalid_input with every reason against every redirect URI
+ */
+export function webClient(client: WebClient): Wanted<'web-client'> {
+  checkRedirectUris(client.redirect_uris)
+  return {
+    kind: 'web-client',
+    key: client.client_id,
+    ensure: 'present',
+    spec: {
+      client_id: client.client_id,
+      client_name: client.client_name,
+      enabled: true,
+      redirect_uris: client.redirect_uris,
+      grant_types: ['authorization_code', 'refresh_token'],
+      token_endpoint_auth_method: 'client_secret_basic',
+      full_scope: false,
+      web_origins: [],
+      groups_claim: GROUPS_CLAIM,
+      audience: client.audience,
+    },
+    sink: client.sink,
+    ...(client.adopt ? { adopt: true } : {}),
   }
 }
 
@@ -68,6 +107,7 @@ export interface MachineClient {
   readonly groups: readonly string[]
   readonly audience?: string
   readonly sink: SecretSink
+  readonly adopt?: boolean
 }
 
 /** A confidential client for a machine: client credentials only (RFC 6749 section 4.4). */
@@ -88,6 +128,63 @@ export function machineClient(capabilities: Capabilities, client: MachineClient)
       ...(capabilities.machine_groups === 'token' ? { groups: client.groups } : {}),
     },
     sink: client.sink,
+    ...(client.adopt ? { adopt: true } : {}),
+  }
+}
+
+/** Lifetimes of the gateway's tenant, seconds: a short token, since a group change acts with the next one; a working day's session. */
+export const LIFETIMES = { access_token: 300, session_idle: 1800, session: 36_000 } as const
+
+/** A tenant for the gateway: people cannot register themselves, passwords cannot be guessed at leisure. */
+export function gatewayTenant(
+  name: string,
+  { access_token_lifetime, adopt }: { access_token_lifetime: number; adopt: boolean },
+): Wanted<'tenant'> {
+  return {
+    kind: 'tenant',
+    key: name,
+    ensure: 'present',
+    spec: {
+      name,
+      enabled: true,
+      access_token_lifetime,
+      session_idle_lifetime: LIFETIMES.session_idle,
+      session_lifetime: LIFETIMES.session,
+      brute_force_protection: true,
+      login_failures: 5,
+      self_registration: false,
+    },
+    ...(adopt ? { adopt } : {}),
+  }
+}
+
+export interface Person {
+  readonly username: string
+  readonly email?: string | undefined
+  readonly given_name?: string | undefined
+  readonly family_name?: string | undefined
+  readonly groups?: readonly string[] | undefined
+  /** Where the first password goes. */
+  readonly sink: SecretSink
+  readonly adopt?: boolean
+}
+
+/** A person in groups. Groups that somebody else gave stay: a person is in many, and not only for us. */
+export function person({ username, email, given_name, family_name, groups, sink, adopt }: Person): Wanted<'user'> {
+  return {
+    kind: 'user',
+    key: username,
+    ensure: 'present',
+    spec: {
+      username,
+      ...(email === undefined ? {} : { email }),
+      ...(given_name === undefined ? {} : { given_name }),
+      ...(family_name === undefined ? {} : { family_name }),
+      ...(groups === undefined ? {} : { groups }),
+    },
+    keep: { groups: () => true },
+    sink,
+    ...(adopt ? { adopt } : {}),
   }
 }
 

@@ -2,7 +2,7 @@
 import type { Operation, Safety } from '../core/operation.js'
 import type { ToolkitContext } from './context.js'
 
-export const TOOLSETS = ['core', 'm2m', 'ide', 'tokens'] as const
+export const TOOLSETS = ['core', 'm2m', 'groups', 'accounts', 'ide', 'tokens'] as const
 export type Toolset = (typeof TOOLSETS)[number]
 
 export interface CatalogRow {
@@ -16,18 +16,25 @@ export interface CatalogRow {
   load(): Promise<Operation<ToolkitContext>>
 }
 
-const setup = () => import('../setup/operations.js')
 const m2m = () => import('../registry/operations/m2m-clients.js')
 const servers = () => import('../registry/operations/servers.js')
 
 export const CATALOG = [
+  {
+    name: 'init_tenant',
+    command: ['setup', 'init'],
+    title: 'Prepare a tenant for the gateway',
+    safety: 'write',
+    toolset: 'accounts',
+    load: async () => (await import('../setup/operations/init.js')).initTenant,
+  },
   {
     name: 'setup_ide_client',
     command: ['setup', 'ide-client'],
     title: 'Set up the IDE client',
     safety: 'write',
     toolset: 'ide',
-    load: async () => (await setup()).setupIdeClient,
+    load: async () => (await import('../setup/operations/ide-client.js')).setupIdeClient,
   },
   {
     name: 'setup_m2m_app',
@@ -35,7 +42,55 @@ export const CATALOG = [
     title: 'Set up a machine client',
     safety: 'write',
     toolset: 'm2m',
-    load: async () => (await setup()).setupM2mApp,
+    load: async () => (await import('../setup/operations/m2m-app.js')).setupM2mApp,
+  },
+  {
+    name: 'setup_groups',
+    command: ['setup', 'groups'],
+    title: 'Set up groups',
+    safety: 'write',
+    toolset: 'groups',
+    load: async () => (await import('../setup/operations/groups.js')).setupGroups,
+  },
+  {
+    name: 'setup_users',
+    command: ['setup', 'users'],
+    title: 'Set up people',
+    safety: 'write',
+    toolset: 'accounts',
+    load: async () => (await import('../setup/operations/users.js')).setupUsers,
+  },
+  {
+    name: 'rotate_secret',
+    command: ['setup', 'rotate-secret'],
+    title: 'Give a client a new secret',
+    safety: 'destructive',
+    toolset: 'm2m',
+    load: async () => (await import('../setup/operations/rotate-secret.js')).rotateSecret,
+  },
+  {
+    name: 'remove_setup',
+    command: ['setup', 'remove'],
+    title: 'Remove what is ours',
+    safety: 'destructive',
+    toolset: 'accounts',
+    load: async () => (await import('../setup/operations/remove.js')).removeSetup,
+  },
+  {
+    name: 'check_setup',
+    command: ['check'],
+    title: 'Check for drift',
+    safety: 'read',
+    toolset: 'core',
+    load: async () => (await import('../setup/operations/check.js')).checkSetup,
+  },
+  {
+    name: 'doctor',
+    command: ['doctor'],
+    title: 'Tell what the credential can do',
+    safety: 'read',
+    toolset: 'core',
+    load: async () => (await import('../setup/operations/doctor.js')).doctor,
   },
   {
     name: 'list_m2m_clients',

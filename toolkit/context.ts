@@ -1,5 +1,6 @@
 /** The composition root: what an operation may ask for, built on first use, so that a command pays only for its own vendor. */
 import { resolve } from 'node:path'
+import { type StepDone, stepText } from '../core/apply.js'
 import { converge, type Plan } from '../core/converge.js'
 import { ToolkitError } from '../core/errors.js'
 import { createDoor, type Door, type JournalEntry, WriteLatch } from '../core/http.js'
@@ -13,7 +14,7 @@ import { type Connecting, IDPS, type Tenant } from '../idp/index.js'
 import type { RegistryClient } from '../registry/client.js'
 import type { RegistryContext } from '../registry/operations/m2m-clients.js'
 import type { RegistryRowOptions } from '../registry/reconcilers.js'
-import type { SetupContext } from '../setup/operations.js'
+import type { SetupContext } from '../setup/context.js'
 import { withLocks } from './lock.js'
 
 export interface ToolkitContext extends SetupContext, RegistryContext, CredentialsContext {
@@ -34,6 +35,8 @@ export interface Surroundings {
   readonly signal?: AbortSignal
   readonly approve: (plan: Plan) => Promise<boolean>
   readonly progress?: (line: string) => void
+  /** Each finished step of an apply; told as a line of progress where this is absent. */
+  readonly onStep?: (step: StepDone) => void
   readonly onRequest?: (entry: JournalEntry) => void
 }
 
@@ -57,10 +60,12 @@ export function createContext(around: Surroundings): ToolkitContext {
     return door
   }
 
-  const tenant = memo(async (idp: IdpName): Promise<Tenant> => {
-    const adapter = await IDPS[idp].load()
-    return adapter.connect({ settings, profile, home, open })
-  })
+  const connected = (bootstrap: boolean) =>
+    memo(async (idp: IdpName): Promise<Tenant> => {
+      const adapter = await IDPS[idp].load()
+      return adapter.connect({ settings, profile, home, bootstrap, open })
+    })
+  const [tenant, tenantToBe] = [connected(false), connected(true)]
   // Minting asks token endpoints only: every POST through these doors is a token request.
   const doorTo = memo((origin: string): Door => open({ origins: [origin], isRead: ({ method }) => method === 'POST' }))
   const registryAs = async (token: () => Promise<Secret>): Promise<RegistryClient> => {
@@ -85,7 +90,7 @@ export function createContext(around: Surroundings): ToolkitContext {
     ...stopping,
     progress,
     requests,
-    tenant,
+    tenant: (idp, { bootstrap = false } = {}) => (bootstrap ? tenantToBe(idp) : tenant(idp)),
     doorTo,
     registry,
     registryAs,
@@ -98,7 +103,7 @@ export function createContext(around: Surroundings): ToolkitContext {
         ...(planOnly ? { planOnly } : {}),
         ...(onPlan ? { onPlan } : {}),
         approve: around.approve,
-        progress,
+        onStep: around.onStep ?? ((step) => progress(stepText(step))),
         lock: (tenants, work) => withLocks(home, tenants, work, signal),
       }),
     async close() {
