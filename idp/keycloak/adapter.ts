@@ -4,24 +4,36 @@ import { clientCredentials } from '../oauth.js'
 import type { Adapter } from '../port.js'
 import { connectRealm } from './connect.js'
 import { createDirectory } from './directory.js'
+import { evaluation } from './evaluate.js'
 import { createMemberships } from './memberships.js'
-import { machineClients, publicClients } from './reconcilers/clients.js'
+import { machineClients, publicClients, webClients } from './reconcilers/clients.js'
 import { groups } from './reconcilers/groups.js'
+import { tenants } from './reconcilers/tenant.js'
+import { users } from './reconcilers/users.js'
+import { rights } from './rights.js'
 
 export const keycloak: Adapter = {
   async connect(connecting) {
     const realm = await connectRealm(connecting)
     const directory = createDirectory(realm)
+    const memberships = createMemberships(realm, directory)
     return {
       idp: 'keycloak',
+      name: realm.realm,
       issuer: realm.issuer,
       lock: `${realm.url}/realms/${realm.realm}`,
       reconcilers: {
+        tenant: tenants(realm),
         group: groups(realm, directory),
         'public-client': publicClients(realm, directory),
-        'machine-client': machineClients(realm, directory, createMemberships(realm, directory)),
+        'web-client': webClients(realm, directory),
+        'machine-client': machineClients(realm, directory, memberships),
+        user: users(realm, directory, memberships),
       },
       identityFacts: (name) => ({ identity_name: name, auth_provider: 'keycloak', keycloak_url: realm.url, keycloak_realm: realm.realm }),
+      registrySettings: { AUTH_PROVIDER: 'keycloak', KEYCLOAK_URL: realm.url, KEYCLOAK_REALM: realm.realm },
+      rights: () => rights(realm),
+      evaluate: evaluation(realm),
     }
   },
   async mint({ identity_name, fields, client_id, client_secret, scope }, doorTo) {

@@ -10,7 +10,25 @@ export const keycloakCapabilities = {
   loopback_port: 'ignored',
   machine_groups: 'token',
   server_wide: [],
-  rights: ['manage-clients', 'manage-users', 'view-realm'],
+  gateway_clients: 'ours',
+  registry_variables: {
+    web: { id: 'KEYCLOAK_CLIENT_ID', secret: 'KEYCLOAK_CLIENT_SECRET' },
+    machine: { id: 'KEYCLOAK_M2M_CLIENT_ID', secret: 'KEYCLOAK_M2M_CLIENT_SECRET' },
+  },
+  web_callback: '/oauth2/callback/keycloak',
+  // Roles of `realm-management`; `create-realm` is a role of the realm master. The query-* roles see nothing: 200 and [].
+  rights: {
+    'clients:read': ['view-clients'],
+    'clients:write': ['manage-clients'],
+    'groups:read': ['view-users'],
+    'groups:write': ['manage-users'],
+    'users:read': ['view-users'],
+    'users:write': ['manage-users'],
+    'tenant:read': ['view-realm'],
+    'tenant:write': ['manage-realm'],
+    'tenant:create': ['create-realm'],
+    'tokens:evaluate': ['view-clients', 'view-users'],
+  },
   files: {
     identity: (name) => `agent-${name}.json`,
     token: (identity_name) => `${identity_name.startsWith('agent-') ? identity_name : `agent-${identity_name}`}-token.json`,

@@ -6,9 +6,6 @@ import type ClientRepresentation from '@keycloak/keycloak-admin-client/lib/defs/
 import type ProtocolMapperRepresentation from '@keycloak/keycloak-admin-client/lib/defs/protocolMapperRepresentation.js'
 import type { Resources } from '../../core/resources.js'
 
-export type ClientKind = 'public-client' | 'machine-client'
-/** Beside the owner: a client of ours is never turned into one of another kind. */
-export const KIND_MARK = 'mcp_gateway_idp.kind'
 const PKCE = 'pkce.code.challenge.method'
 
 /** Where Keycloak keeps each grant type: a field of the client, or an attribute. */
@@ -26,7 +23,8 @@ const GRANTS = {
 /** Refresh tokens are on unless said otherwise, and mean nothing without a flow for people. */
 const REFRESH = 'use.refresh.tokens'
 
-export type ClientSpec = Omit<Resources['public-client'] & Resources['machine-client'], 'groups'>
+/** Every field that a client of any kind has here. */
+export type ClientSpec = Omit<Resources['public-client'] & Resources['web-client'] & Resources['machine-client'], 'groups'>
 
 export function observedSpec(client: ClientRepresentation): ClientSpec {
   const attributes: Record<string, unknown> = client.attributes ?? {}

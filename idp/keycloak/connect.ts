@@ -1,13 +1,15 @@
 /** One realm of one Keycloak: its admin client behind our door, and the administrator's token. */
 import KeycloakAdminClient from '@keycloak/keycloak-admin-client'
 import { decodeJwt } from 'jose/jwt/decode'
-import { Agent, type Dispatcher } from 'undici'
+import { z } from 'zod'
 import { invalidInput, isToolkitError, ToolkitError } from '../../core/errors.js'
+import { cleanText } from '../../core/foreign-text.js'
 import type { Door } from '../../core/http.js'
 import type { Secret } from '../../core/secret.js'
 import { SettingsReader } from '../../core/settings.js'
 import { type AccessToken, clientCredentials, passwordGrant } from '../oauth.js'
 import type { Connecting } from '../port.js'
+import { throughDoor } from './through-door.js'
 
 export interface Realm {
   readonly api: KeycloakAdminClient
@@ -16,15 +18,21 @@ export interface Realm {
   readonly issuer: string
   readonly url: string
   readonly profile: string
+  /** Whether the realm is there; asked until it is, since it may be made by us. @throws unexpected_response for another issuer */
+  exists(): Promise<boolean>
+  /** Who we are: a user, or the user of a service account, of the realm that we log in to. */
+  readonly login: { readonly realm: string; readonly username: string }
   /** Roles of this realm that the administrator's token itself tells; undefined where it tells none, as an admin-cli token does. */
   roles(): Promise<readonly string[] | undefined>
+  /** Roles of the realm that we log in to, as the token tells them; undefined where it tells none. */
+  loginRoles(): Promise<readonly string[] | undefined>
 }
 
 type Administrator =
   | { readonly username: string; readonly password: Secret }
   | { readonly client_id: string; readonly client_secret: Secret }
 
-/** @throws ToolkitError not_configured, unauthenticated, not_found for a missing realm, unavailable */
+/** @throws ToolkitError not_configured, unauthenticated, not_found for a missing realm unless `bootstrap`, unavailable */
 export async function connectRealm(connecting: Connecting): Promise<Realm> {
   const { url, realm, adminRealm, administrator } = configuration(connecting)
   const door = connecting.open({
@@ -32,17 +40,30 @@ export async function connectRealm(connecting: Connecting): Promise<Realm> {
     isRead: ({ method, url: { pathname } }) =>
       method === 'POST' && pathname.endsWith(`/realms/${adminRealm}/protocol/openid-connect/token`),
   })
-  const issuer = await issuerOf(url, realm, door)
+  const { issuer, exists } = await existence({ url, realm, door, mayBeMissing: connecting.bootstrap === true })
   const adminToken = singleFlight(() => logIn({ url, adminRealm, administrator, door }))
   // `setConfig` would wipe requestOptions, and realmName decides where its own token refresh goes: both stay untouched.
   const api = new KeycloakAdminClient({
     baseUrl: url,
     realmName: adminRealm,
-    requestOptions: { dispatcher: through(door), redirect: 'error' } as unknown as RequestInit,
+    requestOptions: { dispatcher: throughDoor(door), redirect: 'error' } as unknown as RequestInit,
   })
   api.registerTokenProvider({ getAccessToken: async () => (await adminToken()).reveal() })
   await adminToken()
-  return { api, realm, issuer, url, profile: connecting.profile, roles: async () => rolesIn((await adminToken()).reveal(), realm) }
+  const told = async () => rolesIn((await adminToken()).reveal())
+  // Each realm keeps its own administrators' roles in one client, master those of every realm in a client each.
+  const holder = adminRealm === realm && realm !== 'master' ? 'realm-management' : `${realm}-realm`
+  return {
+    api,
+    realm,
+    issuer,
+    url,
+    profile: connecting.profile,
+    exists,
+    login: { realm: adminRealm, username: usernameOf(administrator) },
+    roles: async () => (await told()).resource_access?.[holder]?.roles,
+    loginRoles: async () => (await told()).realm_access?.roles,
+  }
 }
 
 function configuration({ settings }: Connecting) {
@@ -66,10 +87,18 @@ function configuration({ settings }: Connecting) {
   return { url, realm, adminRealm, administrator }
 }
 
-async function issuerOf(url: string, realm: string, door: Door): Promise<string> {
-  const base = `${url}/realms/${realm}`
-  const { status, json } = await door.send({ method: 'GET', url: `${base}/.well-known/openid-configuration` })
-  if (status === 404) {
+interface Place {
+  readonly url: string
+  readonly realm: string
+  readonly door: Door
+}
+
+/** What the realm calls itself. While it is missing that is foretold from the URL, and compared once it is there. */
+async function existence(place: Place & { mayBeMissing: boolean }): Promise<Pick<Realm, 'issuer' | 'exists'>> {
+  const { url, realm, mayBeMissing } = place
+  const found = await issuerOf(place)
+  if (found !== undefined) return { issuer: found, exists: async () => true }
+  if (!mayBeMissing) {
     throw new ToolkitError(
       'not_found',
       `realm ${realm} does not exist at ${url}`,
@@ -77,6 +106,33 @@ async function issuerOf(url: string, realm: string, door: Door): Promise<string>
       'check KEYCLOAK_REALM and the path of KEYCLOAK_URL',
     )
   }
+  const issuer = `${url}/realms/${realm}`
+  let isThere = false
+  return {
+    issuer,
+    async exists() {
+      if (isThere) return true
+      const now = await issuerOf(place)
+      if (now === undefined) return false
+      if (now !== issuer) {
+        const details = { system: url, reason: 'issuer_mismatch' }
+        throw new ToolkitError(
+          'unexpected_response',
+          `realm ${realm} calls itself ${cleanText(now, 200)}, not ${issuer}`,
+          details,
+          'run again',
+        )
+      }
+      isThere = true
+      return true
+    },
+  }
+}
+
+/** Undefined when there is no such realm; a disabled one answers like any other. */
+async function issuerOf({ url, realm, door }: Place): Promise<string | undefined> {
+  const { status, json } = await door.send({ method: 'GET', url: `${url}/realms/${realm}/.well-known/openid-configuration` })
+  if (status === 404) return undefined
   const issuer = typeof json === 'object' && json !== null && 'issuer' in json ? json.issuer : undefined
   if (status === 200 && typeof issuer === 'string') return issuer
   if (status >= 500)
@@ -135,52 +191,16 @@ function singleFlight(mint: () => Promise<AccessToken>): () => Promise<Secret> {
   }
 }
 
-function rolesIn(token: string, realm: string): readonly string[] | undefined {
-  const access = decodeJwt(token)['resource_access']
-  if (typeof access !== 'object' || access === null) return undefined
-  const roles = Object.entries(access).flatMap(([client, entry]) =>
-    client === 'realm-management' || client === `${realm}-realm` ? ((entry as { roles?: unknown }).roles ?? []) : [],
-  )
-  return Array.isArray(roles) && roles.length > 0 ? roles.map(String) : undefined
+/** The server lower-cases the user name of a service account. */
+function usernameOf(administrator: Administrator): string {
+  return 'username' in administrator ? administrator.username : `service-account-${administrator.client_id.toLowerCase()}`
 }
 
-/** A dispatcher that hands every request of the built-in fetch to the door. `compose` adapts the handlers of all Node versions. */
-function through(door: Door): Dispatcher {
-  return new Agent().compose(() => (options, handler) => {
-    void relay(door, options, handler)
-    return true
-  })
-}
+const holding = z.object({ roles: z.array(z.string()) })
+const roleClaims = z.object({ realm_access: holding.optional(), resource_access: z.record(z.string(), holding).optional() })
 
-async function relay(door: Door, options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): Promise<void> {
-  const controller = {
-    aborted: false,
-    paused: false,
-    reason: null,
-    abort() {},
-    pause() {},
-    resume() {},
-  } as unknown as Dispatcher.DispatchController
-  try {
-    handler.onRequestStart?.(controller, {})
-    const body = options.body === undefined || options.body === null ? undefined : await collected(options.body)
-    const response = await door.fetch(`${options.origin}${options.path}`, {
-      method: options.method,
-      headers: options.headers as Record<string, string>,
-      ...(body === undefined ? {} : { body }),
-    })
-    handler.onResponseStart?.(controller, response.status, Object.fromEntries(response.headers), response.statusText)
-    const bytes = Buffer.from(await response.arrayBuffer())
-    if (bytes.byteLength > 0) handler.onResponseData?.(controller, bytes)
-    handler.onResponseEnd?.(controller, {})
-  } catch (error) {
-    handler.onResponseError?.(controller, error as Error)
-  }
-}
-
-async function collected(body: unknown): Promise<string | Buffer<ArrayBuffer>> {
-  if (typeof body === 'string') return body
-  const chunks: Uint8Array[] = []
-  for await (const chunk of body as AsyncIterable<Uint8Array>) chunks.push(chunk)
-  return Buffer.from(Buffer.concat(chunks))
+/** Keycloak's own claims for roles; an admin-cli token has neither, its roles are read at the server. */
+function rolesIn(token: string): z.infer<typeof roleClaims> {
+  const claims = roleClaims.safeParse(decodeJwt(token))
+  return claims.success ? claims.data : {}
 }

@@ -1,19 +1,22 @@
 /** Keycloak's failures as ours. Status and a well-formed code are copied; its texts are not, since they echo what was sent. */
 import { ToolkitError, toolkitErrorIn } from '../../core/errors.js'
 import type { Kind } from '../../core/resources.js'
+import type { Right } from '../../core/rights.js'
 import { masked } from '../../core/secret.js'
+import { keycloakCapabilities } from './capabilities.js'
 
 interface Asked {
   readonly kind: Kind
   readonly key: string
-  /** Roles of `realm-management` that the request needs. */
-  readonly needs: readonly string[]
+  /** What the request needs: a right of ours, or roles of `realm-management`. */
+  readonly needs: Right | readonly string[]
 }
 
 const CODE = /^[A-Za-z_]{1,60}$/
 /** Measured: roles alone are not enough when the service account's own client has full scope off. */
 const ROLES_HINT =
   'grant these roles of realm-management; a service account also needs them in the scope of its own client (or full scope there)'
+const CREATE_HINT = 'grant this role of the realm master to an administrator who logs in there, or let somebody else make the realm'
 
 function vendorError(error: unknown, { kind, key, needs }: Asked): ToolkitError {
   const ours = toolkitErrorIn(error)
@@ -45,8 +48,11 @@ function vendorError(error: unknown, { kind, key, needs }: Asked): ToolkitError 
   return new ToolkitError('unexpected_response', `Keycloak refused ${kind} ${key} (${status})`, { ...details, reason: 'refused' })
 }
 
-export function forbidden(message: string, needs: readonly string[]): ToolkitError<'forbidden'> {
-  return new ToolkitError('forbidden', `${message} (needs ${needs.join(', ')})`, { system: 'Keycloak', needs }, ROLES_HINT)
+/** A refusal that names the roles which are needed. */
+export function forbidden(message: string, needed: Asked['needs']): ToolkitError<'forbidden'> {
+  const needs = typeof needed === 'string' ? keycloakCapabilities.rights[needed] : needed
+  const hint = needed === 'tenant:create' ? CREATE_HINT : ROLES_HINT
+  return new ToolkitError('forbidden', `${message} (needs ${needs.join(', ')})`, { system: 'Keycloak', needs }, hint)
 }
 
 /** Runs one vendor call; its failure becomes ours. */
