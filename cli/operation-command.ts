@@ -18,7 +18,11 @@ export async function attachOperation(command: Command, row: CatalogRow, done: (
     else command.option(usage(flag), help(flag), collect)
   }
   if (operation.changes)
-    command.option('--plan', 'show what would change, change nothing').option('--yes', 'agree to the plan without being asked')
+    command
+      .option('--plan', 'show what would change, change nothing')
+      .option('--plan-out <file>', 'the same, and save the plan for --plan-in')
+      .option('--plan-in <file>', 'carry out a saved plan, if it is still the same')
+      .option('--yes', 'agree to the plan without being asked')
   if ('secret_file' in operation.output.shape) command.option('--show-secret', 'also print the secret, on a terminal only')
   const examples = operation.examples.map((input) => `  ${shellLines(commandLine(row.command, operation, input))}`)
   command.addHelpText('after', `\nExamples:\n${examples.join('\n')}`)

@@ -1,14 +1,16 @@
 /** Runs one operation for a person or a script: plan shown, yes asked for, result rendered, failure told with its exit status. */
 import { resolve } from 'node:path'
 import { type Plan, renderPlan } from '../core/converge.js'
-import { ERRORS, EXIT_INTERRUPTED, isToolkitError, ToolkitError } from '../core/errors.js'
+import { ERRORS, EXIT_INTERRUPTED, invalidInput, isToolkitError, ToolkitError } from '../core/errors.js'
 import type { Operation } from '../core/operation.js'
+import { type PlanFile, readPlanFile, refuseOtherPlan, savePlanFile } from '../core/plan-file.js'
 import { masked } from '../core/secret.js'
 import { quotePosix } from '../ide/quote.js'
 import type { CatalogRow } from '../toolkit/catalog.js'
 import { commandLine } from '../toolkit/command-line.js'
 import { createContext, type ToolkitContext } from '../toolkit/context.js'
 import { homeFolder, openHome } from '../toolkit/home.js'
+import { stepTeller } from './progress.js'
 import { folded, renderResult } from './render.js'
 import { requireTerminal, showSecret } from './show-secret.js'
 
@@ -20,32 +22,47 @@ export interface Globals {
   readonly plan?: boolean
   readonly yes?: boolean
   readonly showSecret?: boolean
+  readonly planOut?: string
+  readonly planIn?: string
 }
 
 export async function runOperation(
   row: CatalogRow,
   operation: Operation<ToolkitContext>,
-  input: Record<string, unknown>,
+  given: Record<string, unknown>,
   globals: Globals,
 ): Promise<number> {
   const stop = stopAtInterrupt()
+  const steps = stepTeller(globals.json === true)
   let context: ToolkitContext | undefined
   try {
     if (globals.showSecret) requireTerminal()
+    const { input, saved } = await inputOf(row, given, globals)
+    const planOnly = globals.plan === true || globals.planOut !== undefined
+    let planned: Plan = { changes: [], manual: [], tenants: [] }
     context = createContext({
       ...(await openHome(homeFolder(globals.home, process.env), process.env)),
-      planOnly: globals.plan === true,
+      planOnly,
       onPlan: (plan) => {
+        planned = plan
         if (!globals.json) print(folded(renderPlan(plan), process.stdout.columns))
       },
       signal: stop.signal,
-      progress: (line) => say(line),
-      approve: (plan) =>
-        approve(plan, globals, () => quotePosix(commandLine(row.command, operation, input, [...whereAgain(globals), '--yes']))),
+      progress: steps.note,
+      onStep: steps.step,
+      approve: async (plan) => {
+        if (saved) refuseOtherPlan(saved, plan)
+        return approve(plan, globals, () => quotePosix(commandLine(row.command, operation, input, [...whereAgain(globals), '--yes'])))
+      },
     })
     const result = await operation.run(input, context)
-    print(globals.json ? JSON.stringify(result, null, 2) : renderResult(row, result, globals.plan === true, process.stdout.columns))
-    if (globals.showSecret && !globals.plan) await showSecret(String(result['secret_file']))
+    steps.end()
+    if (globals.planOut !== undefined) {
+      const { saved_to, mode } = await savePlanFile(resolve(globals.planOut), { operation: row.name, input }, planned, new Date())
+      steps.note(`saved the plan in ${saved_to} (${mode}); it is carried out by --plan-in within a day`)
+    }
+    print(globals.json ? JSON.stringify(result, null, 2) : renderResult(row, result, planOnly, process.stdout.columns))
+    if (globals.showSecret && !planOnly) await showSecret(String(result['secret_file']))
     return 0
   } catch (error) {
     if (stop.signal.aborted) {
@@ -54,9 +71,28 @@ export async function runOperation(
     }
     return reportFailure(error, globals)
   } finally {
+    steps.end()
     stop.end()
     await context?.close().catch(() => undefined)
   }
+}
+
+/** What was typed, or what a plan file asks for. @throws ToolkitError invalid_input when both say something */
+async function inputOf(
+  row: CatalogRow,
+  given: Record<string, unknown>,
+  { planIn, planOut, plan }: Globals,
+): Promise<{ input: Record<string, unknown>; saved?: PlanFile }> {
+  if (planIn === undefined) return { input: given }
+  const also = [...Object.keys(given), ...(planOut === undefined ? [] : ['plan_out']), ...(plan ? ['plan'] : [])]
+  if (also.length > 0) {
+    throw invalidInput(
+      'the command line',
+      also.map((name) => ({ path: `--${name.replaceAll('_', '-')}`, expected: 'nothing beside --plan-in: the plan file says it' })),
+    )
+  }
+  const saved = await readPlanFile(resolve(planIn), row.name, new Date())
+  return { input: saved.input, saved }
 }
 
 /** stdout, with whatever secret slipped through masked. */

@@ -14,6 +14,8 @@ export { objectKey, type Target } from './world.js'
 export interface Plan {
   readonly changes: readonly Change[]
   readonly manual: readonly ManualStep[]
+  /** What is locked while it is carried out: issuer and tenant. */
+  readonly tenants: readonly string[]
 }
 
 export interface Outcome extends Plan {
@@ -40,7 +42,7 @@ export interface ConvergeOptions extends ApplyOptions {
 export async function converge(target: Target, options: ConvergeOptions): Promise<Outcome> {
   const before = await observe(target)
   const manual = target.manual ?? []
-  const plan: Plan = { changes: inOrder(before.changes), manual }
+  const plan: Plan = { changes: inOrder(before.changes), manual, tenants: target.tenants }
   const unchanged = { ...plan, applied: false, receipts: [], objects: before.objects }
   if (plan.changes.length === 0) return unchanged
   await checkRights(plan, target.reconcilers)
@@ -72,7 +74,7 @@ export async function converge(target: Target, options: ConvergeOptions): Promis
 }
 
 /** A plan as lines; manual steps are numbered at the end. */
-export function renderPlan({ changes, manual }: Plan): string[] {
+export function renderPlan({ changes, manual }: Pick<Plan, 'changes' | 'manual'>): string[] {
   const steps = manual.flatMap(({ title, steps }, index) => [`${index + 1}. by hand: ${title}`, ...steps.map((step) => `    ${step}`)])
   return [...changes.flatMap(renderChange), ...steps]
 }

@@ -10,6 +10,8 @@ import { homeFolder, openHome } from '../../toolkit/home.js'
 
 export interface Script {
   readonly operation: OperationName
+  /** Fields of the result that are printed as variables, by the variable's name; `next_settings` are printed always. */
+  readonly prints?: Readonly<Record<string, string>>
   /** Shown by --help. */
   readonly usage: string
   /** Defaults of this script for variables that are unset. */
@@ -19,24 +21,29 @@ export interface Script {
 
 const say = (text: string): void => void process.stderr.write(`${masked(text)}\n`)
 
-/** Runs the script; running it is the yes to its plan, `--plan` stops at it. */
-export async function runScript({ operation: name, usage, defaults, input }: Script): Promise<void> {
+/** Runs the script; running it is the yes to its plan unless it destroys something, `--plan` stops at it. */
+export async function runScript({ operation: name, prints = {}, usage, defaults, input }: Script): Promise<void> {
   if (argv['help'] === true) return echo(usage)
   const stop = new AbortController()
   process.once('SIGINT', () => stop.abort())
   try {
-    process.exitCode = await runOnce(name, { ...defaults, ...nonEmpty(process.env) }, input, stop.signal)
+    process.exitCode = await runOnce({ name, prints, input }, { ...defaults, ...nonEmpty(process.env) }, stop.signal)
   } catch (error) {
     process.exitCode = stop.signal.aborted ? EXIT_INTERRUPTED : report(error)
   }
 }
 
 async function runOnce(
-  name: OperationName,
+  { name, prints, input }: { name: OperationName; prints: Readonly<Record<string, string>>; input: Script['input'] },
   env: Readonly<Record<string, string>>,
-  input: Script['input'],
   signal: AbortSignal,
 ): Promise<number> {
+  const outputs = (result: Readonly<Record<string, unknown>>): Record<string, string> => ({
+    ...((result['next_settings'] ?? {}) as Record<string, string>),
+    ...Object.fromEntries(
+      Object.entries(prints).flatMap(([variable, field]) => (result[field] ? [[variable, String(result[field])]] : [])),
+    ),
+  })
   const row = catalogRow(name)
   if (row === undefined) throw new ToolkitError('internal', `no operation ${name}`, {})
   const planOnly = argv['plan'] === true
@@ -48,7 +55,7 @@ async function runOnce(
     onPlan: (plan) => say(renderPlan(plan).join('\n')),
     approve: async (plan) => {
       say(renderPlan(plan).join('\n'))
-      return true
+      return row.safety !== 'destructive' || agreed()
     },
   })
   try {
@@ -60,12 +67,22 @@ async function runOnce(
     const changes = Array.isArray(result['changes']) ? result['changes'].length : 0
     say(planOnly ? chalk.yellow(`${changes} changes planned, nothing was written`) : chalk.green(`${changes} changes made`))
     if (planOnly) return 0
-    for (const [setting, value] of Object.entries((result['next_settings'] ?? {}) as Record<string, string>))
-      echo(`${setting}=${quotePosix([value])}`)
+    for (const [setting, value] of Object.entries(outputs(result))) echo(`${setting}=${quotePosix([value])}`)
     return 0
   } finally {
     await context.close()
   }
+}
+
+/** What ends something is asked for, or agreed to with `--yes`. */
+async function agreed(): Promise<boolean> {
+  if (argv['yes'] === true) return true
+  if (!process.stdin.isTTY || !process.stderr.isTTY) {
+    throw new ToolkitError('declined', 'nobody is here to say yes; nothing was changed', {}, 'look at the plan, then run it with --yes')
+  }
+  const { confirm, isCancel } = await import('@clack/prompts')
+  const answer = await confirm({ message: 'Do this?', initialValue: false, output: process.stderr })
+  return !isCancel(answer) && answer
 }
 
 function nonEmpty(env: NodeJS.ProcessEnv): Record<string, string> {

@@ -1,0 +1,38 @@
+/** Progress of long work on stderr: one line that is overwritten on a terminal, lines elsewhere, NDJSON with --json. */
+import { type StepDone, stepText } from '../core/apply.js'
+import { masked } from '../core/secret.js'
+
+export interface StepTeller {
+  step(step: StepDone): void
+  /** A remark between steps. */
+  note(line: string): void
+  /** Leaves the terminal at the beginning of a line. */
+  end(): void
+}
+
+/** Steps below which a list is no trouble to read. */
+const FEW = 20
+const BACK_TO_START = '\r\u001b[K'
+
+/** Writes to `out`, which is stderr, so that stdout holds the result alone. */
+export function stepTeller(json: boolean, out: NodeJS.WriteStream = process.stderr): StepTeller {
+  let isOpen = false
+  const write = (text: string) => void out.write(masked(text))
+  const line = (text: string) => {
+    write(`${isOpen ? BACK_TO_START : ''}${text}\n`)
+    isOpen = false
+  }
+  return {
+    step(step) {
+      if (json) return line(JSON.stringify({ event: 'step', ...step }))
+      if (!out.isTTY || step.total <= FEW) return line(stepText(step))
+      write(`${BACK_TO_START}${stepText(step).slice(0, (out.columns ?? 80) - 1)}`)
+      isOpen = true
+    },
+    note: (text) => line(json ? JSON.stringify({ event: 'note', text }) : text),
+    end() {
+      if (isOpen) write('\n')
+      isOpen = false
+    },
+  }
+}
