@@ -87,7 +87,9 @@ async function carryOut(item: Item, reconciler: Reconciler<Kind>, options: Apply
       return await once(current, reconciler)
     } catch (error) {
       const again = await lookAgain(error, current, reconciler)
-      if (again.change === undefined && !again.saveSecret) return { done: 'found', ...(again.current ? { object: again.current } : {}) }
+      if (again.change === undefined && !again.saveSecret) {
+        return again.current ? { done: 'found', object: again.current } : { done: 'removed' }
+      }
       const isSame = again.change?.action === current.change?.action
       if (isSame && (performance.now() + pause > until || options.signal?.aborted === true)) throw error
       if (isSame) await sleep(pause, undefined, options.signal ? { signal: options.signal } : {})

@@ -3,7 +3,7 @@
  * a run that was cut off anywhere is mended by running again.
  */
 import { type ApplyOptions, apply } from './apply.js'
-import { ToolkitError } from './errors.js'
+import { isToolkitError, ToolkitError } from './errors.js'
 import type { WriteLatch } from './http.js'
 import { type Change, fingerprint, inOrder, type ManualStep, type Observed, type Reconcilers, renderChange } from './plan.js'
 import type { Receipt } from './sink.js'
@@ -54,7 +54,9 @@ export async function converge(target: Target, options: ConvergeOptions): Promis
     throw new ToolkitError('declined', 'nobody said yes; nothing was changed', { plan: renderPlan(plan) })
   }
   return options.lock(target.tenants, async () => {
-    const fresh = await observe(target)
+    const fresh = await observe(target).catch((error: unknown) => {
+      throw isVerdict(error) ? movedWorld([error.message]) : error
+    })
     refuseMovedWorld(plan, fresh)
     const receipts = await options.latch.whileOpen(() => apply(target, fresh, options))
     const after = await observe(target)
@@ -90,8 +92,16 @@ function refuseMovedWorld(plan: Plan, fresh: World): void {
   const unknown = inOrder(fresh.changes).filter((change) => !approved.has(fingerprint(change)))
   const gone = plan.changes.filter((change) => !now.has(fingerprint(change)))
   const moved = [...unknown, ...gone].flatMap(renderChange)
-  if (moved.length === 0) return
-  throw new ToolkitError(
+  if (moved.length > 0) throw movedWorld(moved)
+}
+
+/** What is found wrong with a world for which a plan was approved a moment ago. */
+function isVerdict(error: unknown): error is ToolkitError {
+  return isToolkitError(error) && ['conflict', 'owned_elsewhere', 'not_found', 'ambiguous'].includes(error.code)
+}
+
+function movedWorld(moved: readonly string[]): ToolkitError<'conflict'> {
+  return new ToolkitError(
     'conflict',
     ['something changed after the plan was shown; nothing was written:', ...moved].join('\n'),
     { kind: 'plan', key: 'moved', moved },

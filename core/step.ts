@@ -26,7 +26,8 @@ export async function once(item: Item, reconciler: Reconciler<Kind>): Promise<St
   const sink = sinkOf(wanted)
   const receipt = item.saveSecret && sink ? await saveExistingSecret(sink, current, reconciler) : undefined
   const done = change ? (change.action === 'adopt' ? 'took over' : 'updated') : 'saved the secret of'
-  return { done, ...(receipt ? { receipt } : {}) }
+  // A client whose creating answer was lost is first known here, and others may refer to its id.
+  return { done, object: current, ...(receipt ? { receipt } : {}) }
 }
 
 async function createOne(item: Item & { wanted: { ensure: 'present' | 'exists' } }, reconciler: Reconciler<Kind>): Promise<Step> {

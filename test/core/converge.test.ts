@@ -1,22 +1,39 @@
 /** Plan, ask, apply, verify over a tenant in memory: what is written, when, in which order, and when nothing is. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { type StepDone, stepText } from '../../core/apply.js'
 import { converge, objectKey, renderPlan } from '../../core/converge.js'
 import { ToolkitError } from '../../core/errors.js'
 import type { Wanted } from '../../core/plan.js'
-import { type Kind, ORDER } from '../../core/resources.js'
-import { group, machineClient, publicClient, recordOf, rig } from '../fakes/converging.js'
+import { ORDER } from '../../core/resources.js'
+import {
+  absent,
+  environmentFile,
+  group,
+  machineClient,
+  person,
+  publicClient,
+  recordOf,
+  rig,
+  serverRecord,
+  tenant,
+  webClient,
+} from '../fakes/converging.js'
 import { failureOf } from '../fakes/door.js'
 import { memorySink } from '../fakes/memory-sink.js'
 
-const server: Wanted<'server-record'> = {
-  kind: 'server-record',
-  key: '/demo',
-  ensure: 'present',
-  spec: { path: '/demo', server_name: 'Demo', oauth_client_id: { from: { kind: 'public-client', key: 'ide' }, field: 'client_id' } },
-}
-const everything = (): Wanted[] => [server, recordOf('agent', ['data']), machineClient('agent'), publicClient('ide'), group('data')]
-const absent = (kind: Kind, key: string): Wanted => ({ kind, key, ensure: 'absent' })
+/** One of each kind, in no order. */
+const everything = (): Wanted[] => [
+  environmentFile('registry.env'),
+  serverRecord('/demo', 'ide'),
+  recordOf('agent', ['data']),
+  person('ada', ['data']),
+  machineClient('agent'),
+  webClient('gateway'),
+  publicClient('ide'),
+  group('data'),
+  tenant('main'),
+]
 
 describe('converging', () => {
   test('what was created is what is observed', async () => {
@@ -39,7 +56,7 @@ describe('converging', () => {
     const outcome = await world.converge(everything(), { approve: () => Promise.reject(new Error('it asked')) })
     expect(world.writes()).toEqual([])
     expect(outcome).toMatchObject({ applied: false, changes: [] })
-    expect(outcome.objects.size).toBe(5)
+    expect(outcome.objects.size).toBe(ORDER.length)
   })
 
   test('a run with nothing to do does not wait for a lock', async () => {
@@ -101,14 +118,7 @@ describe('converging', () => {
     const world = rig()
     await world.converge(everything())
     world.line.reset()
-    const keys: [Kind, string][] = [
-      ['group', 'data'],
-      ['public-client', 'ide'],
-      ['machine-client', 'agent'],
-      ['m2m-record', 'agent'],
-      ['server-record', '/demo'],
-    ]
-    await world.converge(keys.map(([kind, key]) => absent(kind, key)))
+    await world.converge(ORDER.map((kind) => absent(kind, world.all(kind)[0]?.key ?? '')))
     expect(world.writes().map((step) => step.split(' ')[1])).toEqual([...ORDER].reverse())
     for (const kind of ORDER) expect(world.all(kind)).toEqual([])
   })
@@ -128,25 +138,29 @@ describe('converging', () => {
     await world.converge(Array.from({ length: 40 }, (_, index) => group(`g${index}`)))
     expect(world.all('group')).toHaveLength(40)
     expect(world.mostAtOnce).toBeGreaterThan(1)
-    expect(world.mostAtOnce).toBeLessThanOrEqual(4)
+    expect(world.mostAtOnce).toBeLessThanOrEqual(8)
   })
 
   test('each finished step is told once', async () => {
     const world = rig()
     const told: string[] = []
-    await world.converge(everything(), { progress: (line) => told.push(line) })
+    await world.converge(everything(), { onStep: (step) => told.push(stepText(step)) })
     expect(told).toEqual([
-      'created group data',
-      'created public-client ide',
-      'created machine-client agent',
-      'created m2m-record agent',
-      'created server-record /demo',
+      'created tenant main (1 of 9)',
+      'created group data (2 of 9)',
+      'created public-client ide (3 of 9)',
+      'created web-client gateway (4 of 9)',
+      'created machine-client agent (5 of 9)',
+      'created user ada (6 of 9)',
+      'created m2m-record agent (7 of 9)',
+      'created server-record /demo (8 of 9)',
+      'created registry-environment registry.env (9 of 9)',
     ])
   })
 
   test('manual steps are shown after the changes, numbered, and never block', async () => {
     const manual = [{ title: 'grant consent', steps: ['open the portal', 'press Grant'] }]
-    const plan = { changes: [{ action: 'create', kind: 'group', key: 'a', fields: [] }], manual } as const
+    const plan = { changes: [{ action: 'create', kind: 'group', key: 'a', fields: [] }], manual, tenants: [] } as const
     expect(renderPlan(plan)).toEqual(['+ group a', '1. by hand: grant consent', '    open the portal', '    press Grant'])
   })
 })
@@ -163,7 +177,7 @@ describe('nothing is written', () => {
     }
     const outcome = await world.converge(everything(), { planOnly: true })
     expect(outcome.applied).toBe(false)
-    expect(outcome.changes).toHaveLength(5)
+    expect(outcome.changes).toHaveLength(ORDER.length)
     expect([world.writes(), world.shown, opened]).toEqual([[], [], []])
   })
 
@@ -184,7 +198,7 @@ describe('nothing is written', () => {
 
   test('when a right is missing: it is told before anybody is asked', async () => {
     const world = rig()
-    world.forbid('machine-client')
+    world.withhold('clients:write')
     const failure = await failureOf(world.converge(everything()))
     expect(failure.code).toBe('forbidden')
     expect([world.writes(), world.shown]).toEqual([[], []])
@@ -305,7 +319,7 @@ describe('a run that fails', () => {
     )
     const failure = await failureOf(world.converge(Array.from({ length: 20 }, (_, index) => group(`g${index}`))))
     expect(failure.code).toBe('forbidden')
-    expect(world.writes().length).toBeLessThanOrEqual(4)
+    expect(world.writes().length).toBeLessThanOrEqual(8)
     expect(world.all('group')).toHaveLength(world.writes().length - 1)
   })
 
@@ -335,12 +349,12 @@ describe('a run that fails', () => {
     const world = rig()
     const stop = new AbortController()
     const told: string[] = []
-    const progress = (line: string) => {
-      told.push(line)
+    const onStep = (step: StepDone) => {
+      told.push(stepText(step))
       if (told.length === 3) stop.abort()
     }
     const wanted = Array.from({ length: 20 }, (_, index) => group(`g${index}`))
-    await expect(world.converge(wanted, { signal: stop.signal, progress })).rejects.toThrow()
+    await expect(world.converge(wanted, { signal: stop.signal, onStep })).rejects.toThrow()
     const made = world.all('group').length
     expect(made).toBeGreaterThanOrEqual(3)
     expect(made).toBeLessThan(20)

@@ -11,7 +11,7 @@ const input = z.strictObject({
   groups: z.array(z.string().regex(/^[a-z]+$/, 'lower-case letters')).default([]),
   nested: z.strictObject({ port: z.number().int().min(1) }).optional(),
 })
-const nothing: Outcome = { changes: [], manual: [], applied: false, receipts: [], objects: new Map() }
+const nothing: Outcome = { changes: [], manual: [], tenants: [], applied: false, receipts: [], objects: new Map() }
 const context: Context = {
   profile: 'default',
   home: '/nonexistent',

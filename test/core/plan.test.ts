@@ -132,7 +132,7 @@ describe('changeFor', () => {
   test("adopting takes what is nobody's, never what is somebody's", () => {
     const adopting = { ...wanted.present, adopt: true } as const
     expect(changeFor(adopting, world["nobody's"])).toMatchObject({
-      action: 'update',
+      action: 'adopt',
       fields: [{ field: 'groups', from: ['b'], to: ['a'] }],
     })
     expect(outcome(adopting, world["somebody's"])).toBe('owned_elsewhere')

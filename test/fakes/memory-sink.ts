@@ -22,16 +22,20 @@ export function memorySink(line: Timeline, place = 'memory/agent.json'): MemoryS
     get pending() {
       return pending
     },
-    read: async () => (content === undefined ? undefined : { secret: new Secret(content.secret), subject: content.client_id }),
-    readPending: async () => (pending === undefined ? undefined : new Secret(pending)),
+    read: () =>
+      line.during('sink read', () =>
+        content === undefined ? undefined : { secret: new Secret(content.secret), subject: content.client_id },
+      ),
+    readPending: () => line.during('sink readPending', () => (pending === undefined ? undefined : new Secret(pending))),
     savePending: (secret) =>
       line.during('sink savePending', () => {
         if (pending !== undefined) throw new ToolkitError('conflict', 'pending exists', { kind: 'file', key: place })
         pending = secret.reveal()
       }),
-    discardPending: async () => {
-      pending = undefined
-    },
+    discardPending: () =>
+      line.during('sink discardPending', () => {
+        pending = undefined
+      }),
     save: (secret, subject) =>
       line.during('sink save', () => {
         content = { secret: secret.reveal(), client_id: subject }
