@@ -87,13 +87,24 @@ async function mainJobTarget(context: ToolkitContext, world: World): Promise<Tar
 
 async function connectLines(context: ToolkitContext): Promise<string[]> {
   const shown = await Promise.all(MCP_CLIENTS.map((client) => getConnectConfig.run({ server_path: DEMO.server, client }, context)))
-  return shown.flatMap(({ title, kind, path, text }) => [
-    `${title}${kind === 'file' ? `, in ${path}` : ''}:`,
-    ...String(text)
+  return shown.flatMap(({ title, kind, path, text, alternatives }) => {
+    // Who pastes a command need not open a file.
+    const commands = (alternatives as { title: string; language: string; text: string }[]).filter(({ language }) => language === 'sh')
+    return [
+      ...pasted(`${title}${kind === 'file' ? `, in ${path}` : ''}`, String(text)),
+      ...commands.flatMap((one) => pasted(one.title, one.text)),
+    ]
+  })
+}
+
+function pasted(title: string, text: string): string[] {
+  return [
+    `${title}:`,
+    ...text
       .trimEnd()
       .split('\n')
       .map((line) => `  ${line}`),
-  ])
+  ]
 }
 
 const AT_REGISTRY: readonly string[] = ['m2m-record', 'server-record']
