@@ -1,9 +1,8 @@
 /**
- * Bulk reads of a realm, shared by its reconcilers, and what they tell of our rights. `200 []` is no proof of emptiness:
+ * Bulk reads of a realm, shared by its reconcilers. `200 []` is no proof of emptiness:
  * with `query-*` roles alone everything looks empty, so an empty list is believed only where seeing is proved.
  */
 import type ClientRepresentation from '@keycloak/keycloak-admin-client/lib/defs/clientRepresentation.js'
-import type RealmRepresentation from '@keycloak/keycloak-admin-client/lib/defs/realmRepresentation.js'
 import type UserRepresentation from '@keycloak/keycloak-admin-client/lib/defs/userRepresentation.js'
 import { ToolkitError } from '../../core/errors.js'
 import { eachOf, PAGE, pages, shared } from './bulk-reads.js'
@@ -24,12 +23,6 @@ export interface Directory {
   people(usernames: readonly string[]): Promise<readonly UserRepresentation[]>
   /** The people with this value of an attribute, which the server compares without regard to case. */
   peopleWith(attribute: string, value: string): Promise<readonly UserRepresentation[]>
-  /** @throws forbidden when reads alone tell that clients cannot be written */
-  checkClientWrite(): Promise<void>
-  /** @throws forbidden when reads alone tell that groups and memberships cannot be written */
-  checkGroupWrite(): Promise<void>
-  /** @throws forbidden when reads alone tell that people cannot be written */
-  checkUserWrite(): Promise<void>
 }
 
 const CLIENTS = ['manage-clients']
@@ -37,7 +30,7 @@ const USERS = ['manage-users']
 /** Up to here people are asked for one by one without counting them first. */
 const FEW = 20
 
-export function createDirectory({ api, realm, roles, exists }: Realm): Directory {
+export function createDirectory({ api, realm, exists }: Realm): Directory {
   const clients = shared(async () => {
     if (!(await exists())) return []
     const found = await pages((first) =>
@@ -48,12 +41,9 @@ export function createDirectory({ api, realm, roles, exists }: Realm): Directory
     return found
   })
 
-  const realmSeen = async (): Promise<RealmRepresentation> =>
-    (await asking({ kind: 'group', key: 'realm', needs: ['view-realm'] }, () => api.realms.findOne({ realm }))) ?? {}
-  /** The realm answers with this field only to those who may see users and groups. */
-  const believeNone = async (what: string) => {
-    if ((await realmSeen()).registrationEmailAsUsername === undefined) throw forbidden(`Keycloak shows no ${what} at all`, USERS)
-  }
+  /** Asks for the locks of an account that is not there: answered to those who may see people and groups, refused to others (measured). */
+  const believeNone = (kind: 'group' | 'user') =>
+    asking({ kind, key: 'list', needs: USERS }, () => api.attackDetection.findOne({ realm, id: 'nobody' }))
 
   const ask = <T>(key: string, call: () => Promise<T>) => asking({ kind: 'group', key, needs: USERS }, call)
   const topLevel = () => pages((first) => ask('list', () => api.groups.find({ realm, first, max: PAGE, briefRepresentation: false })))
@@ -81,12 +71,6 @@ export function createDirectory({ api, realm, roles, exists }: Realm): Directory
   }
   const countPeople = () => asking({ kind: 'user', key: 'count', needs: USERS }, () => api.users.count({ realm }))
 
-  const refuseWithout = async (needed: string, access: () => Promise<boolean | undefined>) => {
-    if (!(await exists())) return
-    const known = await roles()
-    const may = known ? known.includes(needed) || known.includes('realm-admin') : await access()
-    if (may === false) throw forbidden('the credential may look but not write', [needed])
-  }
   return {
     clients,
     groups,
@@ -114,9 +98,6 @@ export function createDirectory({ api, realm, roles, exists }: Realm): Directory
       if (!(await exists())) return []
       return believed(await pages((first) => askPeople({ q: `${attribute}:"${value}"`, first, max: PAGE })))
     },
-    checkClientWrite: () => refuseWithout('manage-clients', async () => (await clients())[0]?.access?.['manage']),
-    checkGroupWrite: () => refuseWithout('manage-users', async () => (await groups())[0]?.access?.['manage']),
-    checkUserWrite: () => refuseWithout('manage-users', async () => (await askPeople({ max: 1 }))[0]?.access?.['manage']),
   }
 }
 

@@ -26,12 +26,12 @@ export async function groupTree(childrenOf: (parent?: Group) => Promise<readonly
 }
 
 /**
- * A name with a slash is followed by two slashes and the group's id: two slashes stand in no path that a person may
- * write, since no name on the way is empty, and an id makes it one of a kind.
+ * A name with a slash becomes `//`, the name without slashes, and the group's id: no path that a person writes holds two
+ * slashes, since no name on the way is empty; the id makes it one of a kind, and it begins like no other group's path.
  */
 function placed(group: GroupRepresentation, parent?: Group): Group {
   const { id = '', name = '' } = group
-  const own = name.includes('/') ? `${name}//${id}` : name
+  const own = name.includes('/') ? `//${name.replaceAll('/', '|')}|${id}` : name
   return { ...group, id, name, path: parent === undefined ? own : `${parent.path}/${own}` }
 }
 

@@ -6,11 +6,13 @@ import type { Realm } from '../connect.js'
 import type { Directory } from '../directory.js'
 import { isNamedByPath, splitPath } from '../group-tree.js'
 import { ownerOf } from '../ownership.js'
+import { requireRight } from '../rights.js'
 import { asking } from '../vendor-error.js'
 
 const NEEDS = ['manage-users']
 
-export function groups({ api, realm, profile }: Realm, directory: Directory): Reconciler<'group'> {
+export function groups(connected: Realm, directory: Directory): Reconciler<'group'> {
+  const { api, realm, profile } = connected
   const ask = <T>(key: string, call: () => Promise<T>) => asking({ kind: 'group', key, needs: NEEDS }, call)
   return {
     async observe(keys) {
@@ -58,7 +60,7 @@ export function groups({ api, realm, profile }: Realm, directory: Directory): Re
       const all = await directory.groups()
       return all.flatMap((group) => (isNamedByPath(group) && ownerOf(group.attributes, profile) === 'us' ? [group.path] : []))
     },
-    checkWrite: directory.checkGroupWrite,
+    checkWrite: () => requireRight(connected, 'groups:write'),
   }
 }
 

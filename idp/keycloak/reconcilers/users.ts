@@ -7,12 +7,14 @@ import type { Directory } from '../directory.js'
 import type { Memberships } from '../memberships.js'
 import { ownerOf } from '../ownership.js'
 import { observedPerson, refusedPerson, refuseSpelling, representationOf } from '../person-fields.js'
+import { requireRight } from '../rights.js'
 import { asking } from '../vendor-error.js'
 
 const NEEDS = ['manage-users']
 
 /** Where the realm's user profile has no place for our mark, a person that is named counts as ours, and nobody is listed as such. */
-export function users({ api, realm, profile, exists }: Realm, directory: Directory, memberships: Memberships): Reconciler<'user'> {
+export function users(connected: Realm, directory: Directory, memberships: Memberships): Reconciler<'user'> {
+  const { api, realm, profile, exists } = connected
   const ask = <T>(key: string, call: () => Promise<T>) =>
     asking({ kind: 'user', key, needs: NEEDS }, () =>
       call().catch((error: unknown) => {
@@ -92,6 +94,6 @@ export function users({ api, realm, profile, exists }: Realm, directory: Directo
         username !== undefined && ownerOf(attributes, profile) === 'us' ? [username] : [],
       )
     },
-    checkWrite: directory.checkUserWrite,
+    checkWrite: () => requireRight(connected, 'users:write'),
   }
 }
