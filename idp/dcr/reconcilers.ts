@@ -41,6 +41,8 @@ interface ObservedClient {
   readonly id: string
   readonly owner: 'us' | { readonly other: string }
   readonly spec: ClientSpec
+  /** A machine client's, where the server shows it. */
+  readonly secret?: Secret
 }
 
 /** All that is needed of a client that was observed: the rest is read again. */
@@ -59,6 +61,7 @@ export function dcrReconcilers(options: DcrOptions): {
       create: async (spec) => ({ spec: (await people.create(spec)).spec }),
       update: people.update,
       remove: people.remove,
+      owned: people.owned,
     },
     'machine-client': { ...machines, secret: 'issued' },
   }
@@ -130,18 +133,28 @@ function clientStore(kind: ClientKind, { issuer, door, initialAccessToken, regis
     return { registration: await keepLatest(registration, information), information }
   }
 
+  /** Undefined when the server says that the client is gone. */
+  async function look(registration: Registration): Promise<ClientInformation | undefined> {
+    const information = await readClient(door, registration)
+    if (information) await keepLatest(registration, information)
+    return information
+  }
+
   async function observeOne(key: string): Promise<[string, ObservedClient][]> {
     const registration = await registrations.read(key)
-    const information = registration && (await readClient(door, registration))
+    const information = registration && (await look(registration))
     if (registration === undefined || information === undefined) return []
-    await keepLatest(registration, information)
     const actual = kindOf(information)
     if (actual !== kind)
       throw new ToolkitError('conflict', `client ${key} is a ${actual} of ours, not a ${kind}`, { kind, key }, 'choose another name')
+    const secret = kind === 'machine-client' && information.client_secret ? { secret: information.client_secret } : {}
+    return [[key, { id: registration.client_id, owner: ownerFor(information), spec: specOf(information), ...secret }]]
+  }
+
+  function ownerFor(information: ClientInformation): ObservedClient['owner'] {
     const mark = ownerOf(information)
     // A server may drop the mark; the registration file in our home says the same.
-    const owner = mark === undefined || mark === profile ? 'us' : { other: `profile ${mark}` }
-    return [[key, { id: registration.client_id, owner, spec: specOf(information) }]]
+    return mark === undefined || mark === profile ? 'us' : { other: `profile ${mark}` }
   }
 
   return {
@@ -176,8 +189,13 @@ function clientStore(kind: ClientKind, { issuer, door, initialAccessToken, regis
       await registrations.remove(client_name)
     },
 
-    async readSecret({ spec: { client_name } }: Named): Promise<Secret | undefined> {
-      return (await current(client_name)).information.client_secret
+    /** What a client is, the server says; a file whose client is gone there counts for neither kind. */
+    async owned(): Promise<string[]> {
+      const names = (await registrations.list()).map(async (registration) => {
+        const information = await look(registration)
+        return information && kindOf(information) === kind && ownerFor(information) === 'us' ? [registration.client_name] : []
+      })
+      return (await Promise.all(names)).flat()
     },
   }
 

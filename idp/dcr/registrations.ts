@@ -4,9 +4,10 @@
  * cannot be seen any more; that is not the same as being absent, but nobody can tell the two apart.
  */
 import { createHash } from 'node:crypto'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { invalidInput } from '../../core/errors.js'
+import { invalidInput, ToolkitError } from '../../core/errors.js'
 import { problemsOf } from '../../core/operation.js'
 import { makePrivateFolder, readSmallFile, removeFile, savePrivateFile } from '../../core/private-file.js'
 import { Secret } from '../../core/secret.js'
@@ -32,6 +33,8 @@ export interface Registration {
 export interface Registrations {
   /** @throws ToolkitError invalid_input for a file that is not ours, is of another client or issuer, or leads elsewhere */
   read(client_name: string): Promise<Registration | undefined>
+  /** Of every file there is. @throws ToolkitError as `read`; unavailable when the disk refuses */
+  list(): Promise<Registration[]>
   save(registration: Registration): Promise<void>
   remove(client_name: string): Promise<void>
 }
@@ -40,19 +43,27 @@ export interface Registrations {
 export function registrationsOf(issuer: string, folder: string): Registrations {
   const ownFolder = join(folder, hash(issuer))
   const pathOf = (client_name: string) => join(ownFolder, `${fileName(client_name)}.json`)
+
+  async function readFrom(path: string): Promise<Registration | undefined> {
+    const text = await readSmallFile(path)
+    if (text === undefined) return undefined
+    const result = registrationFile.safeParse(parsed(text))
+    if (!result.success) throw notOurs(path, problemsOf(result.error))
+    const { registration_access_token, ...facts } = result.data
+    if (facts.issuer !== issuer) throw notOurs(path, [{ path: 'issuer', expected: issuer }])
+    if (pathOf(facts.client_name) !== path) throw notOurs(path, [{ path: 'client_name', expected: 'the name that the file is called by' }])
+    if (!isAtIssuer(facts.registration_client_uri, issuer))
+      throw notOurs(path, [{ path: 'registration_client_uri', expected: `a URL at ${issuer}` }])
+    return { ...facts, registration_access_token: new Secret(registration_access_token) }
+  }
+
   return {
-    async read(client_name) {
-      const path = pathOf(client_name)
-      const text = await readSmallFile(path)
-      if (text === undefined) return undefined
-      const result = registrationFile.safeParse(parsed(text))
-      if (!result.success) throw notOurs(path, problemsOf(result.error))
-      const { registration_access_token, ...facts } = result.data
-      if (facts.issuer !== issuer) throw notOurs(path, [{ path: 'issuer', expected: issuer }])
-      if (facts.client_name !== client_name) throw notOurs(path, [{ path: 'client_name', expected: client_name }])
-      if (!isAtIssuer(facts.registration_client_uri, issuer))
-        throw notOurs(path, [{ path: 'registration_client_uri', expected: `a URL at ${issuer}` }])
-      return { ...facts, registration_access_token: new Secret(registration_access_token) }
+    read: (client_name) => readFrom(pathOf(client_name)),
+    async list() {
+      // Temporaries of a run that was killed begin with a dot.
+      const files = (await namesIn(ownFolder)).filter((name) => name.endsWith('.json') && !name.startsWith('.'))
+      const read = await Promise.all(files.sort().map((name) => readFrom(join(ownFolder, name))))
+      return read.filter((one) => one !== undefined)
     },
     async save({ registration_access_token, ...facts }) {
       await makePrivateFolder(ownFolder)
@@ -61,6 +72,15 @@ export function registrationsOf(issuer: string, folder: string): Registrations {
     },
     remove: (client_name) => removeFile(pathOf(client_name)),
   }
+}
+
+/** Nothing for a folder that is not there. */
+async function namesIn(folder: string): Promise<string[]> {
+  return readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return []
+    const reason = error.code ?? 'unknown'
+    throw new ToolkitError('unavailable', `${folder} cannot be read (${reason})`, { system: 'file system', reason })
+  })
 }
 
 /** Whether a URL has the issuer's origin: a registration access token is sent nowhere else. */

@@ -1,5 +1,5 @@
-/** Clients and groups at a real embedded provider: observe, create, observe, update, remove, and converge over all of it. */
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+/** Clients at a real embedded provider: observe, create, observe, update, remove, and converge over all of it. */
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -10,7 +10,6 @@ import { Secret } from '../../../core/secret.js'
 import { secretFile } from '../../../core/secret-file.js'
 import { dcrReconcilers } from '../../../idp/dcr/reconcilers.js'
 import { embedded } from '../../../idp/embedded/adapter.js'
-import { groups } from '../../../idp/embedded/reconcilers/group.js'
 import { doorTo, failureOf, type TestDoor } from '../../fakes/door.js'
 import { providerInTemporaryFolder, REDIRECT_URIS, type TestProvider, tokensFor, verified } from '../embedded/provider.js'
 import { MACHINE_SPEC, PUBLIC_SPEC } from './fake-server.js'
@@ -116,41 +115,60 @@ describe('a machine client', () => {
     const { secret, spec } = await write(() => reconcilers['machine-client'].create(MACHINE_SPEC))
     const seen = await observe()
     if (!seen || !secret) throw new Error('not seen')
-    expect(seen).toEqual({ id: spec?.client_id, owner: 'us', spec: { ...MACHINE_SPEC, client_id: spec?.client_id } })
+    expect(seen).toEqual({
+      id: spec?.client_id,
+      owner: 'us',
+      spec: { ...MACHINE_SPEC, client_id: spec?.client_id },
+      secret: expect.any(Secret),
+    })
+    expect(seen.secret?.equals(secret)).toBe(true)
     await write(() => reconcilers['machine-client'].update(seen, { token_endpoint_auth_method: 'client_secret_post' }))
-    expect((await reconcilers['machine-client'].readSecret?.(seen))?.equals(secret)).toBe(true)
-    expect((await observe())?.spec.token_endpoint_auth_method).toBe('client_secret_post')
+    const later = await observe()
+    expect(later?.secret?.equals(secret)).toBe(true)
+    expect(later?.spec.token_endpoint_auth_method).toBe('client_secret_post')
+    expect(reconcilers['machine-client']).not.toHaveProperty('setSecret')
     await write(() => reconcilers['machine-client'].remove(seen))
     expect(await observe()).toBeUndefined()
   })
 })
 
-describe('groups', () => {
-  const options = () => ({ issuer: provider.running.issuer, door, adminToken: provider.running.adminToken, profile: 'default' })
-
-  test('that were seeded are nobody’s; one we create is ours, another profile’s is theirs', async () => {
-    const ours = groups(options())
-    const theirs = groups({ ...options(), profile: 'other' })
-    await write(() => ours.create({ name: 'data readers' }))
-    await write(() => theirs.create({ name: 'theirs' }))
-    const seen = await ours.observe(['data readers', 'theirs', 'demo-readers', 'missing'])
-    expect([...seen].map(([name, { owner }]) => [name, owner]).sort()).toEqual([
-      ['data readers', 'us'],
-      ['demo-readers', 'nobody'],
-      ['theirs', { other: 'profile other' }],
-    ])
-    expect(await failureOf(write(() => ours.create({ name: 'theirs' })))).toMatchObject({ code: 'conflict' })
-    const mine = seen.get('data readers')
-    if (!mine) throw new Error('not seen')
-    await write(() => ours.remove(mine))
-    expect((await ours.observe(['data readers'])).size).toBe(0)
+describe('clients of ours', () => {
+  test('are those whose registration file we hold and whose client is there, each under its own kind', async () => {
+    const { 'public-client': people, 'machine-client': machines } = reconcilers
+    expect([await people.owned?.(), await machines.owned?.()]).toEqual([[], []])
+    await write(() => people.create({ ...PUBLIC_SPEC, client_name: 'Second IDE' }))
+    for (const client_name of ['batch', 'Gone at the server']) await write(() => machines.create({ ...MACHINE_SPEC, client_name }))
+    expect(await machines.owned?.()).toEqual(expect.arrayContaining(['Gone at the server', 'batch']))
+    const { registration_client_uri, registration_access_token } = await metadataOf('Gone at the server')
+    const authorization = `Bearer ${String(registration_access_token)}`
+    expect((await fetch(String(registration_client_uri), { method: 'DELETE', headers: { authorization } })).status).toBe(204)
+    expect([await people.owned?.(), await machines.owned?.()]).toEqual([['Second IDE'], ['batch']])
+    await metadataOf('batch', (metadata) => ({ ...metadata, mcp_gateway_idp: 'other' }))
+    expect(await machines.owned?.()).toEqual([])
   })
 
-  test('need the admin token, and are not changed in a plan', async () => {
-    expect(await failureOf(groups({ ...options(), adminToken: new Secret('wrong-admin-token') }).observe([]))).toMatchObject({
-      code: 'unauthenticated',
-    })
-    expect(await failureOf(groups(options()).create({ name: 'x' }))).toMatchObject({ code: 'internal' })
+  test('are not counted past a file that cannot be read', async () => {
+    const { registrationsOf } = await import('../../../idp/dcr/registrations.js')
+    const folder = await mkdtemp(join(tmpdir(), 'torn-'))
+    try {
+      const registrations = registrationsOf(provider.running.issuer, folder)
+      const client_id = 'mcp-1'
+      const registration_client_uri = `${provider.running.issuer}/reg/${client_id}`
+      const facts = { issuer: provider.running.issuer, client_name: 'torn', client_id, registration_client_uri }
+      await registrations.save({ ...facts, registration_access_token: new Secret('a-planted-token') })
+      const [issuerFolder = ''] = await readdir(folder)
+      await writeFile(join(folder, issuerFolder, 'torn.json'), '{"registration_access_token":"a-planted-token"')
+      const options = { issuer: provider.running.issuer, door, initialAccessToken: undefined, registrationsFolder: folder }
+      const mine = dcrReconcilers({ ...options, application_type: 'native', profile: 'default' })
+      for (const { owned } of [mine['public-client'], mine['machine-client']]) {
+        const failure = await failureOf(Promise.resolve(owned?.()))
+        expect(failure.code).toBe('invalid_input')
+        expect(failure.message).toContain('torn.json')
+        expect(failure.message).not.toContain('a-planted-token')
+      }
+    } finally {
+      await rm(folder, { recursive: true })
+    }
   })
 })
 
