@@ -1,45 +1,76 @@
 /**
- * The admin API of the embedded provider, below `/admin`: groups, behind a bearer token of its own.
- * `GET /admin/groups`, `POST /admin/groups` with `{name, mcp_gateway_idp?}`, `DELETE /admin/groups/<name>`.
+ * The admin API of the embedded provider, below `/admin`, behind a bearer token of its own: groups, people, client secrets.
+ * Lists come in pages, `?after=<key>&limit=<1..1000>`, sorted by key; `next` is there while there is more.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
-import { groupName, OWNER_MARK } from '../../core/vocabulary.js'
+import { clientSecret } from './admin/clients.js'
+import { groupCollection, oneGroup } from './admin/groups.js'
+import type { Route } from './admin/route.js'
+import { oneUser, userCollection } from './admin/users.js'
 import { type Exchange, readBody, sendJson } from './exchange.js'
-import type { Directory, Group } from './people.js'
+import type { Groups } from './groups.js'
+import type { People } from './people.js'
+import type { Store } from './store.js'
 
-const newGroup = z.strictObject({ name: groupName, [OWNER_MARK]: z.string().min(1).max(64).optional() })
+export interface AdminParts {
+  readonly groups: Groups
+  readonly people: People
+  readonly store: Store
+  readonly adminToken: string
+}
 
-const COLLECTION = '/admin/groups'
+/** 64 KB: a person in a thousand groups. */
+const MAX_BODY = 65_536
+const page = z.strictObject({
+  after: z.string().max(1024).default(''),
+  limit: z
+    .string()
+    .regex(/^[1-9]\d{0,3}$/)
+    .default('200')
+    .transform(Number)
+    .pipe(z.number().max(1000)),
+})
 
-/** Answers everything below `/admin`. */
-export async function handleAdmin(directory: Directory, adminToken: string, exchange: Exchange): Promise<void> {
-  const { request } = exchange
-  if (!isBearer(request.headers.authorization, adminToken)) {
-    return sendJson(exchange, 401, { error: 'invalid_token' }, { 'www-authenticate': 'Bearer' })
+/** Answers everything below `/admin/`. */
+export function adminApi({ groups, people, store, adminToken }: AdminParts): (exchange: Exchange) => Promise<void> {
+  const routes: Readonly<Record<string, Route>> = {
+    groups: groupCollection(groups),
+    'groups/:key': oneGroup(groups),
+    users: userCollection(people),
+    'users/:key': oneUser(people),
+    'clients/:key/secret': clientSecret(store),
   }
-  const path = request.url ?? ''
-  if (path === COLLECTION) return handleCollection(directory, exchange)
-  const name = path.startsWith(`${COLLECTION}/`) ? decoded(path.slice(COLLECTION.length + 1)) : undefined
-  if (name === undefined) return sendJson(exchange, 404, { error: 'not_found' })
-  if (request.method !== 'DELETE') return sendJson(exchange, 405, { error: 'method_not_allowed' }, { allow: 'DELETE' })
-  return (await directory.removeGroup(name)) ? sendJson(exchange, 204) : sendJson(exchange, 404, { error: 'not_found' })
+  return async (exchange) => {
+    const { request } = exchange
+    if (!isBearer(request.headers.authorization, adminToken)) {
+      return sendJson(exchange, 401, { error: 'invalid_token' }, { 'www-authenticate': 'Bearer' })
+    }
+    const [path = '', query = ''] = (request.url ?? '').split('?', 2)
+    const [collection = '', encoded, ...rest] = path.slice('/admin/'.length).split('/')
+    const template = [collection, ...(encoded === undefined ? [] : [':key']), ...rest].join('/')
+    const route = Object.hasOwn(routes, template) ? routes[template] : undefined
+    const key = decoded(encoded ?? '')
+    if (route === undefined || key === undefined) return sendJson(exchange, 404, { error: 'not_found' })
+    const method = request.method as keyof Route
+    const handle = Object.hasOwn(route, method) ? route[method] : undefined
+    if (handle === undefined) {
+      return sendJson(exchange, 405, { error: 'method_not_allowed' }, { allow: Object.keys(route).join(', ') })
+    }
+    const wish = pageOf(query)
+    if (wish === undefined) return sendJson(exchange, 422, { error: 'invalid_request' })
+    const body = await readBody(request, MAX_BODY)
+    if (body === undefined) return sendJson(exchange, 413, { error: 'too_large' })
+    const reply = await handle({ key, page: wish, body: jsonOf(body) })
+    sendJson(exchange, reply.status, reply.body)
+  }
 }
 
-async function handleCollection(directory: Directory, exchange: Exchange): Promise<void> {
-  const { request } = exchange
-  if (request.method === 'GET') return sendJson(exchange, 200, { groups: (await directory.groups()).map(onWire) })
-  if (request.method !== 'POST') return sendJson(exchange, 405, { error: 'method_not_allowed' }, { allow: 'GET, POST' })
-  const body = await readBody(request)
-  if (body === undefined) return sendJson(exchange, 413, { error: 'too_large' })
-  const parsed = newGroup.safeParse(jsonOf(body))
-  if (!parsed.success) return sendJson(exchange, 422, { error: 'invalid_request' })
-  const group = { name: parsed.data.name, owner: parsed.data[OWNER_MARK] ?? null }
-  return (await directory.createGroup(group)) ? sendJson(exchange, 201, onWire(group)) : sendJson(exchange, 409, { error: 'conflict' })
-}
-
-function onWire({ name, owner }: Group): Record<string, string> {
-  return { name, ...(owner === null ? {} : { [OWNER_MARK]: owner }) }
+/** Undefined for a query that is not ours: an unknown name, one that is there twice, a limit out of bounds. */
+function pageOf(query: string): z.output<typeof page> | undefined {
+  const given = [...new URLSearchParams(query)]
+  const once = Object.fromEntries(given)
+  return Object.keys(once).length === given.length ? page.safeParse(once).data : undefined
 }
 
 /** Compared as hashes, so that neither length nor content shows in the time it takes. */

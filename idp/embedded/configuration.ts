@@ -4,10 +4,11 @@
  */
 import type { Configuration } from 'oidc-provider'
 import { DEFAULT_AUDIENCE, GROUPS_CLAIM, OWNER_MARK } from '../../core/vocabulary.js'
+import { nameInToken } from './groups.js'
 import { type KeptFiles, newClientId } from './kept-files.js'
 import { errorPage } from './login-page.js'
 import { objectAdapters } from './objects.js'
-import type { Directory } from './people.js'
+import type { People, Person } from './people.js'
 import type { Store } from './store.js'
 
 /** Every scope there is. No `offline_access`: dropped in silence without `prompt=consent`, while Codex repeats it at refresh and fails. */
@@ -22,13 +23,13 @@ const DAY = 24 * HOUR
 interface Parts {
   readonly store: Store
   readonly files: KeptFiles
-  readonly directory: Directory
+  readonly people: People
   /** URLs of the MCP servers that tokens may be asked for, besides the default. */
   readonly resources: () => readonly string[]
   readonly errors: typeof import('oidc-provider')['errors']
 }
 
-export function providerConfiguration({ store, files, directory, resources, errors }: Parts): Configuration {
+export function providerConfiguration({ store, files, people, resources, errors }: Parts): Configuration {
   return {
     adapter: objectAdapters(store),
     jwks: { keys: files.jwks.keys },
@@ -68,7 +69,7 @@ export function providerConfiguration({ store, files, directory, resources, erro
     },
     extraClientMetadata: { properties: [OWNER_MARK], validator: (_ctx, key, value) => checkMark(errors, key, value) },
     extraTokenClaims: async (_ctx, token) =>
-      token.kind === 'AccessToken' ? { [GROUPS_CLAIM]: [...((await directory.person(token.accountId))?.groups ?? [])] } : undefined,
+      token.kind === 'AccessToken' ? { [GROUPS_CLAIM]: groupsClaim(await people.person(token.accountId)) } : undefined,
     // The default issues none without `offline_access`.
     issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),
     expiresWithSession: async () => false,
@@ -84,10 +85,11 @@ export function providerConfiguration({ store, files, directory, resources, erro
     clientBasedCORS: () => false,
     interactions: { url: (_ctx, { uid }) => `/login/${uid}` },
     async findAccount(_ctx, sub) {
-      const person = await directory.person(sub)
-      if (person === undefined) return undefined
-      const { name, email, groups } = person
-      return { accountId: sub, claims: async () => ({ sub, name, email, [GROUPS_CLAIM]: [...groups] }) }
+      const person = await people.person(sub)
+      // Without an account there is no code, no refresh and no answer of userinfo.
+      if (person?.enabled !== true) return undefined
+      const { name, email } = person
+      return { accountId: sub, claims: async () => ({ sub, name, email, [GROUPS_CLAIM]: groupsClaim(person) }) }
     },
     renderError(ctx, { error, error_description }) {
       const page = errorPage(error, error_description)
@@ -105,6 +107,11 @@ export function providerConfiguration({ store, files, directory, resources, erro
       Session: 14 * DAY,
     },
   }
+}
+
+/** Names without their paths; two groups of one name are one to whoever reads the token. */
+function groupsClaim(person: Person | undefined): string[] {
+  return [...new Set((person?.groups ?? []).map(nameInToken))].sort()
 }
 
 function checkMark(errors: Parts['errors'], key: string, value: unknown): void {

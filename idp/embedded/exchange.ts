@@ -8,18 +8,18 @@ export interface Exchange {
   readonly response: ServerResponse
 }
 
-/** 16 KB: a login form and a group's name are far smaller. */
+/** 16 KB: a login form is far smaller. */
 const MAX_BODY = 16_384
 
-/** The body as text; undefined when it is larger than 16 KB. The rest is read and dropped, so that the sender hears the answer. */
-export async function readBody(request: IncomingMessage): Promise<string | undefined> {
+/** The body as text; undefined when it has more bytes. The rest is read and dropped, so that the sender hears the answer. */
+export async function readBody(request: IncomingMessage, maxBytes = MAX_BODY): Promise<string | undefined> {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.byteLength
-    if (size <= MAX_BODY) chunks.push(chunk)
+    if (size <= maxBytes) chunks.push(chunk)
   }
-  return size <= MAX_BODY ? Buffer.concat(chunks).toString('utf8') : undefined
+  return size <= maxBytes ? Buffer.concat(chunks).toString('utf8') : undefined
 }
 
 export function sendPage({ response }: Exchange, status: number, { html, headers }: Page): void {

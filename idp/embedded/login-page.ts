@@ -1,9 +1,10 @@
 /**
- * The pages people see, as text: login with consent, and an error. Plain HTML that works without scripts; every value is
+ * The pages people see, as text: login with consent, a new password, and an error. Plain HTML that works without scripts; every value is
  * escaped, and the policy allows nothing but the one style inside.
  */
 import { createHash } from 'node:crypto'
 import { cleanText } from '../../core/foreign-text.js'
+import { PASSWORD } from './passwords.js'
 
 export interface Page {
   readonly html: string
@@ -22,6 +23,12 @@ export interface LoginPage {
   readonly problem?: string
 }
 
+export interface NewPasswordPage extends Pick<LoginPage, 'redirect_uri' | 'csrf' | 'problem'> {
+  readonly username: string
+  /** Shows that the temporary password was given. */
+  readonly proof: string
+}
+
 const STYLE = `body{font:16px/1.5 system-ui,sans-serif;max-width:26rem;margin:3rem auto;padding:0 1rem;color:#1b1b1f;background:#fff}
 h1{font-size:1.4rem}label{display:block;margin-top:.8rem;font-weight:600}
 input{width:100%;box-sizing:border-box;font:inherit;padding:.5rem;border:1px solid #6b6b76;border-radius:.25rem}
@@ -32,8 +39,7 @@ const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64')
 
 export function loginPage(page: LoginPage): Page {
   const { client_name, redirect_uri, csrf, continueAs, username = '', problem } = page
-  const guard = `<input type="hidden" name="csrf" value="${escaped(csrf)}">`
-  const cancel = '<button type="submit" name="action" value="cancel" formnovalidate>Cancel</button>'
+  const guard = hidden('csrf', csrf)
   const session =
     continueAs === undefined
       ? ''
@@ -42,15 +48,31 @@ export function loginPage(page: LoginPage): Page {
   const html = `<h1>Log in to <q>${escaped(client_name)}</q></h1>
 <p>It will learn your name, e-mail address and groups, and may use the gateway for you. The answer goes to
 <code>${escaped(destinationOf(redirect_uri))}</code>. If you did not start this, cancel.</p>
-${problem === undefined ? '' : `<p role="alert" id="problem">${escaped(problem)}</p>`}
+${alert(problem)}
 ${session}<form method="post">${guard}
 <label for="username">User name</label>
-<input id="username" name="username" type="text" value="${escaped(username)}" autocomplete="username" autocapitalize="none" spellcheck="false" maxlength="256" required${problem === undefined ? '' : ' aria-describedby="problem"'}>
+<input id="username" name="username" type="text" value="${escaped(username)}" autocomplete="username" autocapitalize="none" spellcheck="false" maxlength="256" required${describedBy(problem)}>
 <label for="password">Password</label>
 <input id="password" name="password" type="password" autocomplete="current-password" maxlength="1024" required>
-<button type="submit" name="action" value="login">Log in and allow</button>${cancel}
+<button type="submit" name="action" value="login">Log in and allow</button>${CANCEL}
 </form>`
   return whole('Log in', html, formTargets(redirect_uri))
+}
+
+/** For a person whose password was chosen by somebody else. */
+export function newPasswordPage({ redirect_uri, csrf, username, proof, problem }: NewPasswordPage): Page {
+  const limits = `minlength="${PASSWORD.shortest}" maxlength="${PASSWORD.longest}" autocomplete="new-password" required`
+  const html = `<h1>Choose a new password</h1>
+<p>The password of <code>${escaped(username)}</code> was for the first login only. The new one needs ${PASSWORD.shortest} characters or more.</p>
+${alert(problem)}
+<form method="post">${hidden('csrf', csrf)}${hidden('username', username)}${hidden('proof', proof)}
+<label for="new">New password</label>
+<input id="new" name="new_password" type="password" ${limits}${describedBy(problem)}>
+<label for="again">New password, once more</label>
+<input id="again" name="new_password_again" type="password" ${limits}>
+<button type="submit" name="action" value="change">Save and log in</button>${CANCEL}
+</form>`
+  return whole('New password', html, formTargets(redirect_uri))
 }
 
 /** What went wrong, in the words of the protocol; never a stack or a value of ours. */
@@ -91,6 +113,20 @@ ${html}
       'x-content-type-options': 'nosniff',
     },
   }
+}
+
+const CANCEL = '<button type="submit" name="action" value="cancel" formnovalidate>Cancel</button>'
+
+function hidden(name: string, value: string): string {
+  return `<input type="hidden" name="${name}" value="${escaped(value)}">`
+}
+
+function alert(problem: string | undefined): string {
+  return problem === undefined ? '' : `<p role="alert" id="problem">${escaped(problem)}</p>`
+}
+
+function describedBy(problem: string | undefined): string {
+  return problem === undefined ? '' : ' aria-describedby="problem"'
 }
 
 const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }

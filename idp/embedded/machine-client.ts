@@ -8,10 +8,14 @@ interface MachineClient {
   readonly client_name: string
 }
 
-/** Writes the client unless it is there; a machine has no responses and no redirects (RFC 6749 section 4.4). */
-export async function seedMachineClient(store: Store, client: MachineClient): Promise<void> {
+/**
+ * Writes the client unless it is there, and answers the secret that is good: one that was replaced since is in the store
+ * alone. A machine has no responses and no redirects (RFC 6749 section 4.4).
+ */
+export async function seedMachineClient(store: Store, client: MachineClient): Promise<string> {
   const clients = objectAdapters(store)('Client')
-  if (await clients.find(client.client_id)) return
+  const there = await clients.find(client.client_id)
+  if (there) return there.client_secret ?? client.client_secret
   await clients.upsert(client.client_id, {
     ...client,
     client_id_issued_at: Math.floor(Date.now() / 1000),
@@ -21,4 +25,5 @@ export async function seedMachineClient(store: Store, client: MachineClient): Pr
     redirect_uris: [],
     token_endpoint_auth_method: 'client_secret_basic',
   })
+  return client.client_secret
 }

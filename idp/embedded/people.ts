@@ -1,123 +1,133 @@
-/** The directory of the embedded provider: groups, people and who is in what. Passwords are kept as scrypt hashes. */
-import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
-import { promisify } from 'node:util'
-import { readPasswords, savePasswords } from './kept-files.js'
-import type { Store } from './store.js'
+/** People of the embedded provider's directory: who they are and what they are in. How they log in is in `logins.ts`. */
+import { sql } from 'kysely'
+import type { PageWish } from './groups.js'
+import { hashPassword } from './passwords.js'
+import type { PersonRow, Store } from './store.js'
 
-/** Someone who can log in. */
+/** Someone who may log in. */
 export interface Person {
   readonly username: string
+  /** For tokens: given and family name, else the display name of a seeded person, else the user name. */
   readonly name: string
-  readonly email: string
+  readonly email?: string
+  readonly given_name?: string
+  readonly family_name?: string
+  readonly enabled: boolean
+  /** Paths, in order. */
   readonly groups: readonly string[]
-}
-
-export interface Group {
-  readonly name: string
-  /** The profile that created it; null for seeded ones. */
+  /** The profile that created them or took them over; null for seeded people. */
   readonly owner: string | null
 }
+type Fields = Partial<Omit<Person, 'username' | 'name'>>
 
-export interface Directory {
-  groups(): Promise<Group[]>
-  /** False when the name is taken. */
-  createGroup(group: Group): Promise<boolean>
-  /** Removes the group and its memberships; false when there is none. */
-  removeGroup(name: string): Promise<boolean>
+export interface People {
+  /** In the order of their user names; one more than `limit` when there are more. */
+  list(page: PageWish): Promise<Person[]>
   person(username: string): Promise<Person | undefined>
-  /** Takes as long for an unknown user name as for a wrong password. */
-  isPassword(username: string, password: string): Promise<boolean>
-  /**
-   * Adds what is missing and leaves the rest as it is. A new person gets a random password in `passwordFile` (0600), which
-   * is written before the hash, so that a cut-off start is mended by the next one.
-   */
-  seed(seed: { groups: readonly string[]; people: readonly Person[] }, passwordFile: string): Promise<void>
+  /** With a temporary password. */
+  create(person: Fields & { readonly username: string }, password: string): Promise<'created' | 'taken' | 'no_group'>
+  /** Sets the given fields; `groups` are exact then. The person as they are then. */
+  change(username: string, fields: Fields): Promise<Person | 'no_person' | 'no_group'>
+  /** Removes the person with their sessions, grants and tokens: the next one of that name starts anew. False when there is none. */
+  remove(username: string): Promise<boolean>
 }
 
-const HASH_BYTES = 32
-const hashed = promisify<string, Buffer, number, Buffer>(scrypt)
+const COLUMNS = ['username', 'name', 'email', 'given_name', 'family_name', 'enabled', 'owner'] as const
+type Row = Pick<PersonRow, (typeof COLUMNS)[number]>
 
-export function createDirectory(store: Store): Directory {
-  const decoy = { salt: randomBytes(16).toString('base64url'), hash: randomBytes(HASH_BYTES).toString('base64url') }
+export function createPeople(store: Store): People {
+  async function withGroups(rows: readonly Row[]): Promise<Person[]> {
+    const memberships = await store
+      .selectFrom('memberships')
+      .select(['username', 'group_name'])
+      .where(
+        'username',
+        'in',
+        rows.map(({ username }) => username),
+      )
+      .orderBy('group_name')
+      .execute()
+    const groups = new Map<string, string[]>(rows.map(({ username }) => [username, []]))
+    for (const { username, group_name } of memberships) groups.get(username)?.push(group_name)
+    return rows.map((row) => personOf(row, groups.get(row.username) ?? []))
+  }
 
-  async function addPerson({ username, name, email, groups }: Person, password: string): Promise<void> {
-    const salt = randomBytes(16)
-    const hash = await hashed(password, salt, HASH_BYTES)
-    const secret = { salt: salt.toString('base64url'), hash: hash.toString('base64url') }
-    await store.transaction().execute(async (trx) => {
-      await trx
-        .insertInto('people')
-        .values({ username, name, email, ...secret })
-        .onConflict((conflict) => conflict.column('username').doUpdateSet(secret))
-        .execute()
-      for (const group_name of groups) {
-        await trx
-          .insertInto('groups')
-          .values({ name: group_name, owner: null })
-          .onConflict((conflict) => conflict.doNothing())
-          .execute()
-        await trx
-          .insertInto('memberships')
-          .values({ username, group_name })
-          .onConflict((conflict) => conflict.doNothing())
-          .execute()
-      }
-    })
+  async function person(username: string): Promise<Person | undefined> {
+    const row = await store.selectFrom('people').select(COLUMNS).where('username', '=', username).executeTakeFirst()
+    return row && (await withGroups([row]))[0]
   }
 
   return {
-    async groups() {
-      const rows = await store.selectFrom('groups').select(['name', 'owner']).orderBy('name').execute()
-      return rows.map(({ name, owner }) => ({ name, owner }))
+    person,
+    async list({ after, limit }) {
+      const rows = store.selectFrom('people').select(COLUMNS).where('username', '>', after).orderBy('username')
+      return withGroups(await rows.limit(limit + 1).execute())
     },
-    async createGroup(group) {
-      const { numInsertedOrUpdatedRows } = await store
-        .insertInto('groups')
-        .values(group)
-        .onConflict((conflict) => conflict.doNothing())
-        .executeTakeFirstOrThrow()
-      return numInsertedOrUpdatedRows === 1n
-    },
-    async removeGroup(name) {
-      const { numDeletedRows } = await store.deleteFrom('groups').where('name', '=', name).executeTakeFirstOrThrow()
-      return numDeletedRows > 0n
-    },
-    async person(username) {
-      const row = await store.selectFrom('people').select(['username', 'name', 'email']).where('username', '=', username).executeTakeFirst()
-      if (row === undefined) return undefined
-      const memberships = await store
-        .selectFrom('memberships')
-        .select('group_name')
-        .where('username', '=', username)
-        .orderBy('group_name')
-        .execute()
-      return { username: row.username, name: row.name, email: row.email, groups: memberships.map(({ group_name }) => group_name) }
-    },
-    async isPassword(username, password) {
-      const row = await store.selectFrom('people').select(['salt', 'hash']).where('username', '=', username).executeTakeFirst()
-      const { salt, hash } = row ?? decoy
-      const given = await hashed(password, Buffer.from(salt, 'base64url'), HASH_BYTES)
-      return timingSafeEqual(given, Buffer.from(hash, 'base64url')) && row !== undefined
-    },
-    async seed({ groups, people }, passwordFile) {
-      for (const name of groups) {
-        await store
-          .insertInto('groups')
-          .values({ name, owner: null })
+    async create({ username, groups = [], ...fields }, password) {
+      const hashed = await hashPassword(password)
+      return store.transaction().execute(async (trx) => {
+        const row = { username, name: '', email: '', ...columnsOf(fields), temporary: 1, ...hashed }
+        if (!(await areThere(trx, groups))) return 'no_group'
+        const { numInsertedOrUpdatedRows } = await trx
+          .insertInto('people')
+          .values({ given_name: null, family_name: null, owner: null, enabled: 1, ...row })
           .onConflict((conflict) => conflict.doNothing())
-          .execute()
-      }
-      const saved = await readPasswords(passwordFile)
-      const fresh = people
-        .filter(({ username }) => saved[username] === undefined)
-        .map(({ username }) => [username, randomBytes(15).toString('base64url')])
-      const passwords: Record<string, string> = { ...saved, ...Object.fromEntries(fresh) }
-      if (fresh.length > 0) await savePasswords(passwordFile, passwords)
-      const known = new Set((await store.selectFrom('people').select('username').execute()).map(({ username }) => username))
-      for (const person of people) {
-        const isNew = saved[person.username] === undefined || !known.has(person.username)
-        if (isNew) await addPerson(person, passwords[person.username] ?? '')
-      }
+          .executeTakeFirstOrThrow()
+        if (numInsertedOrUpdatedRows !== 1n) return 'taken'
+        await join(trx, username, groups)
+        return 'created'
+      })
     },
+    async change(username, { groups, ...fields }) {
+      const outcome = await store.transaction().execute(async (trx) => {
+        const there = await trx.selectFrom('people').select('username').where('username', '=', username).executeTakeFirst()
+        if (there === undefined) return 'no_person'
+        if (groups && !(await areThere(trx, groups))) return 'no_group'
+        const columns = columnsOf(fields)
+        // An update that sets nothing is no SQL.
+        if (Object.keys(columns).length > 0) await trx.updateTable('people').set(columns).where('username', '=', username).execute()
+        if (groups) {
+          await trx.deleteFrom('memberships').where('username', '=', username).execute()
+          await join(trx, username, groups)
+        }
+        return undefined
+      })
+      return outcome ?? (await person(username)) ?? 'no_person'
+    },
+    remove: (username) =>
+      store.transaction().execute(async (trx) => {
+        await trx.deleteFrom('objects').where(sql`json_extract(payload, '$.accountId')`, '=', username).execute()
+        const { numDeletedRows } = await trx.deleteFrom('people').where('username', '=', username).executeTakeFirstOrThrow()
+        return numDeletedRows > 0n
+      }),
   }
+}
+
+function personOf({ username, name, email, given_name, family_name, enabled, owner }: Row, groups: readonly string[]): Person {
+  const given = [given_name, family_name].filter((one) => one !== null).join(' ')
+  return {
+    username,
+    name: given || name || username,
+    ...(email === '' ? {} : { email }),
+    ...(given_name === null ? {} : { given_name }),
+    ...(family_name === null ? {} : { family_name }),
+    enabled: enabled === 1,
+    groups,
+    owner,
+  }
+}
+
+function columnsOf({ enabled, ...fields }: Omit<Fields, 'groups'>): Partial<Row> {
+  return { ...fields, ...(enabled === undefined ? {} : { enabled: enabled ? 1 : 0 }) }
+}
+
+async function areThere(store: Store, groups: readonly string[]): Promise<boolean> {
+  const wanted = [...new Set(groups)]
+  const found = await store.selectFrom('groups').select('name').where('name', 'in', wanted).execute()
+  return found.length === wanted.length
+}
+
+async function join(store: Store, username: string, groups: readonly string[]): Promise<void> {
+  const rows = [...new Set(groups)].map((group_name) => ({ username, group_name }))
+  if (rows.length > 0) await store.insertInto('memberships').values(rows).execute()
 }

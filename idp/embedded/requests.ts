@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Provider } from 'oidc-provider'
 import { type Exchange, sendJson } from './exchange.js'
 
-/** One request served: never a header, a body or a query; ids of logins and clients are left out of the path. */
+/** One request served: never a header, a body or a query; ids of logins and clients and names of people and groups are left out of the path. */
 export interface ServedRequest {
   readonly method: string
   readonly path: string
@@ -79,5 +79,5 @@ function standBehind(issuer: string, request: IncomingMessage): void {
 }
 
 function withoutIds(path: string): string {
-  return path.replace(/^\/(login|auth|reg)\/.+/, '/$1/:id')
+  return path.replace(/^\/(login|auth|reg|admin\/[a-z]+)\/.+/, '/$1/:id')
 }

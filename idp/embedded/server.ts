@@ -7,17 +7,20 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { invalidInput, ToolkitError } from '../../core/errors.js'
 import { Secret } from '../../core/secret.js'
-import { handleAdmin } from './admin.js'
+import { adminApi } from './admin.js'
 import { providerConfiguration } from './configuration.js'
 import { type LogEntry, logEvents } from './events.js'
 import type { Exchange } from './exchange.js'
+import { createGroups } from './groups.js'
 import { keptFiles } from './kept-files.js'
 import { handleLogin } from './login.js'
 import { createLoginThrottle } from './login-throttle.js'
+import { createLogins } from './logins.js'
 import { seedMachineClient } from './machine-client.js'
-import { createDirectory, type Person } from './people.js'
+import { createPeople } from './people.js'
 import { requestHandler, type ServedRequest } from './requests.js'
 import { loadOidcProvider } from './runtime.js'
+import { type Seed, seedDirectory } from './seed.js'
 import { openStore } from './store.js'
 
 export interface EmbeddedProviderOptions {
@@ -28,9 +31,7 @@ export interface EmbeddedProviderOptions {
   /** The issuer when a TLS-terminating proxy stands before it; an origin. Default `http://127.0.0.1:<port>`. */
   readonly publicOrigin?: string
   /** What is there from the first start; what is there already stays as it is. */
-  readonly seed: {
-    readonly groups: readonly string[]
-    readonly people: readonly Person[]
+  readonly seed: Seed & {
     /** A confidential client for client credentials. */
     readonly machine: { readonly client_name: string }
   }
@@ -69,18 +70,18 @@ export async function startEmbeddedProvider(options: EmbeddedProviderOptions): P
   const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES, headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 5_000 })
   try {
     const files = await keptFiles(folder)
-    const directory = createDirectory(store)
-    await directory.seed(seed, files.paths.people)
-    await seedMachineClient(store, { ...files.machine, client_name: seed.machine.client_name })
+    const people = createPeople(store)
+    await seedDirectory(store, seed, files.paths.people)
+    const machineSecret = await seedMachineClient(store, { ...files.machine, client_name: seed.machine.client_name })
     await listen(server, port)
     const url = `http://${HOST}:${(server.address() as AddressInfo).port}`
     const issuer = publicOrigin ?? url
-    const provider = new Provider(issuer, providerConfiguration({ store, files, directory, resources, errors }))
+    const provider = new Provider(issuer, providerConfiguration({ store, files, people, resources, errors }))
     if (onLog) logEvents(provider, onLog)
-    const login = { provider, directory, throttle: createLoginThrottle(), csrfKey: randomBytes(32) }
+    const login = { provider, people, logins: createLogins(store), throttle: createLoginThrottle(), csrfKey: randomBytes(32) }
     const routes = {
       '/login/': (exchange: Exchange) => handleLogin(login, exchange),
-      '/admin/': (exchange: Exchange) => handleAdmin(directory, files.adminToken, exchange),
+      '/admin/': adminApi({ groups: createGroups(store), people, store, adminToken: files.adminToken }),
     }
     const serve = requestHandler({ provider, issuer, url, routes, ...(onRequest ? { onRequest } : {}) })
     server.on('request', (request, response) => void serve({ request, response }))
@@ -90,7 +91,7 @@ export async function startEmbeddedProvider(options: EmbeddedProviderOptions): P
       url,
       initialAccessToken: new Secret(files.initialAccessToken),
       adminToken: new Secret(files.adminToken),
-      machine: { client_id: files.machine.client_id, client_secret: new Secret(files.machine.client_secret) },
+      machine: { client_id: files.machine.client_id, client_secret: new Secret(machineSecret) },
       people: seed.people.map(({ username }) => ({ username, password_file: files.paths.people })),
       files: files.paths,
       close: () => (closed ??= stop(server).then(() => store.destroy())),

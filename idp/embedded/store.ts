@@ -19,14 +19,32 @@ export interface Tables {
     /** Unix seconds; null for what never expires, which clients are. */
     expires_at: number | null
   }
-  /** `owner` is the profile that created the group, null for seeded ones. */
-  groups: { name: string; owner: string | null }
-  /** `salt` and `hash` in base64url. */
-  people: { username: string; name: string; email: string; salt: string; hash: string }
+  /** `name` is the path; `owner` is the profile that created the group or took it over, null for seeded ones. */
+  groups: { name: string; owner: string | null; description: string | null }
+  people: PersonRow
   memberships: { username: string; group_name: string }
 }
 export type Store = Kysely<Tables>
 
+export interface PersonRow {
+  username: string
+  /** Display name of a seeded person; empty when it is made of the two below. */
+  name: string
+  /** Empty for none. */
+  email: string
+  given_name: string | null
+  family_name: string | null
+  /** 1 or 0. */
+  enabled: number
+  /** 1 while the password must be changed at the next login. */
+  temporary: number
+  owner: string | null
+  /** Both in base64url. */
+  salt: string
+  hash: string
+}
+
+/** As it was first shipped. What came later is in ADDED, so that a new file and an old one end up alike. */
 const SCHEMA = `
 create table if not exists objects (key text primary key, payload text not null, grant_id text, uid text, expires_at integer) strict;
 create index if not exists objects_by_grant on objects (grant_id) where grant_id is not null;
@@ -38,8 +56,17 @@ create table if not exists memberships (username text not null references people
   group_name text not null references groups on delete cascade, primary key (username, group_name)) strict;
 `
 
+const ADDED = [
+  ['groups', 'description', 'text'],
+  ['people', 'given_name', 'text'],
+  ['people', 'family_name', 'text'],
+  ['people', 'enabled', 'integer not null default 1'],
+  ['people', 'temporary', 'integer not null default 0'],
+  ['people', 'owner', 'text'],
+] as const
+
 /**
- * Opens `provider.db` in a folder, both made when missing (0600 in 0700).
+ * Opens `provider.db` in a folder, both made when missing (0600 in 0700), and brings one of an earlier version up to date.
  * @throws ToolkitError invalid_input when the folder is open to others
  */
 export async function openStore(folder: string): Promise<Store> {
@@ -51,8 +78,24 @@ export async function openStore(folder: string): Promise<Store> {
   const sqlite = new Libsql(file)
   for (const pragma of ['busy_timeout = 2000', 'journal_mode = wal', 'synchronous = full', 'foreign_keys = on'])
     sqlite.exec(`pragma ${pragma}`)
-  sqlite.exec(SCHEMA)
+  migrate(sqlite)
   return new Kysely<Tables>({ dialect: new SqliteDialect({ database: sqlite }) })
+}
+
+/** Under the lock of the file from the first look on: two starts at once would add a column twice. */
+function migrate(sqlite: Libsql.Database): void {
+  sqlite.exec('begin immediate')
+  try {
+    sqlite.exec(SCHEMA)
+    for (const [table, column, type] of ADDED) {
+      const there = sqlite.prepare(`select 1 from pragma_table_info('${table}') where name = '${column}'`).get()
+      if (there === undefined) sqlite.exec(`alter table ${table} add column ${column} ${type}`)
+    }
+    sqlite.exec('commit')
+  } catch (error) {
+    sqlite.exec('rollback')
+    throw error
+  }
 }
 
 async function refuseOpenFolder(folder: string): Promise<void> {

@@ -1,61 +1,53 @@
-/** Groups of the embedded provider, through its admin API. */
+/** Groups of the embedded provider, nested ones by their paths, through its admin API. */
 import { z } from 'zod'
 import { ToolkitError } from '../../../core/errors.js'
-import type { Answer, Door } from '../../../core/http.js'
 import type { Observed, Reconciler } from '../../../core/plan.js'
-import type { Secret } from '../../../core/secret.js'
-import { groupName } from '../../../core/vocabulary.js'
+import { groupPath, OWNER_MARK } from '../../../core/vocabulary.js'
+import { type AdminClient, ownerOf } from '../admin-client.js'
 
-export interface GroupOptions {
-  readonly issuer: string
-  readonly door: Door
-  readonly adminToken: Secret
-  /** Our name in the ownership mark. */
-  readonly profile: string
-}
+const listed = z.object({ name: groupPath, description: z.string().max(1024).optional(), [OWNER_MARK]: z.string().max(64).optional() })
 
-const listing = z.object({ groups: z.array(z.object({ name: groupName, mcp_gateway_idp: z.string().max(64).optional() })).max(10_000) })
-
-/** A group that a profile created is that profile's; seeded ones are nobody's. */
-export function groups({ issuer, door, adminToken, profile }: GroupOptions): Reconciler<'group'> {
-  const url = `${issuer}/admin/groups`
+/** A group that a profile created or took over is that profile's; seeded ones are nobody's. */
+export function groups(admin: AdminClient, profile: string): Reconciler<'group'> {
   return {
     async observe(keys) {
-      const answer = await door.send({ method: 'GET', url, bearer: adminToken })
-      const list = answer.status === 200 ? listing.safeParse(answer.json) : undefined
-      if (!list?.success) throw failure(answer, issuer)
+      const all = await admin.list('groups', listed)
       const wanted = new Set(keys)
-      const found = list.data.groups.filter(({ name }) => wanted.has(name))
       return new Map(
-        found.map(({ name, mcp_gateway_idp }) => [name, { id: name, owner: ownerFor(mcp_gateway_idp, profile), spec: { name } }]),
+        all
+          .filter(({ name }) => wanted.has(name))
+          .map(({ name, description, [OWNER_MARK]: mark }): [string, Observed<'group'>] => {
+            const spec = { name, ...(description === undefined ? {} : { description }) }
+            const holds = all.flatMap((other) => (other.name.startsWith(`${name}/`) ? [other.name] : []))
+            return [name, { id: name, owner: ownerOf(mark, profile), spec, ...(holds.length === 0 ? {} : { holds }) }]
+          }),
       )
     },
-    async create({ name }) {
-      const answer = await door.send({ method: 'POST', url, bearer: adminToken, json: { name, mcp_gateway_idp: profile } })
+    async create({ name, description }) {
+      const answer = await admin.send('POST', ['groups'], { name, description, [OWNER_MARK]: profile })
       if (answer.status === 201) return {}
+      if (answer.status === 404) throw missing(name.slice(0, name.lastIndexOf('/')))
       if (answer.status === 409)
         throw new ToolkitError('conflict', `group ${name} exists already`, { kind: 'group', key: name }, 'run again')
-      throw failure(answer, issuer)
+      throw admin.failure(answer)
     },
-    update({ spec }) {
-      const details = { system: issuer, capability: 'group update', why: 'a name is its key' }
-      throw new ToolkitError('unsupported', `group ${spec.name} has nothing to update`, details)
+    async update({ owner, spec: { name } }, { description }) {
+      const mark = owner === 'nobody' ? { [OWNER_MARK]: profile } : {}
+      const answer = await admin.send('PATCH', ['groups', name], { description, ...mark })
+      if (answer.status === 404) throw missing(name)
+      if (answer.status !== 200) throw admin.failure(answer)
     },
     async remove({ spec: { name } }) {
-      const answer = await door.send({ method: 'DELETE', url: `${url}/${encodeURIComponent(name)}`, bearer: adminToken })
-      if (answer.status !== 204 && answer.status !== 404) throw failure(answer, issuer)
+      const answer = await admin.send('DELETE', ['groups', name])
+      if (answer.status !== 204 && answer.status !== 404) throw admin.failure(answer)
+    },
+    async owned() {
+      const all = await admin.list('groups', listed)
+      return all.flatMap(({ name, [OWNER_MARK]: mark }) => (mark === profile ? [name] : []))
     },
   }
 }
 
-function ownerFor(mark: string | undefined, profile: string): Observed['owner'] {
-  if (mark === undefined) return 'nobody'
-  return mark === profile ? 'us' : { other: `profile ${mark}` }
-}
-
-function failure({ status }: Answer, issuer: string): ToolkitError {
-  const message = `the admin API of ${issuer} answered ${status}`
-  if (status === 401) return new ToolkitError('unauthenticated', message, { system: issuer, status }, 'check EMBEDDED_ADMIN_TOKEN')
-  if (status >= 500) return new ToolkitError('unavailable', message, { system: issuer, reason: 'server_error', status }, 'run again')
-  return new ToolkitError('unexpected_response', message, { system: issuer, reason: 'admin_api', status }, 'check EMBEDDED_ISSUER')
+function missing(path: string): ToolkitError<'not_found'> {
+  return new ToolkitError('not_found', `group ${path} does not exist`, { kind: 'group', key: path }, 'create it first')
 }
