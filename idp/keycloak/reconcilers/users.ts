@@ -59,7 +59,8 @@ export function users(connected: Realm, directory: Directory, memberships: Membe
       refuseSpelling(fields)
       const { username } = fields
       const person = {
-        ...representationOf(fields),
+        // Without it Keycloak makes a person who cannot log in.
+        ...representationOf({ enabled: true, ...fields }),
         ...((await hasPlace()) ? { attributes: { [OWNER_MARK]: [profile] } } : {}),
         // A temporary password brings the required action UPDATE_PASSWORD with it.
         ...(secret ? { credentials: [{ type: 'password', value: secret.reveal(), temporary: true }] } : {}),
