@@ -1,15 +1,15 @@
 /** One realm of one Keycloak: its admin client behind our door, and the administrator's token. */
 import KeycloakAdminClient from '@keycloak/keycloak-admin-client'
 import { decodeJwt } from 'jose/jwt/decode'
+import { Agent, type Dispatcher } from 'undici'
 import { z } from 'zod'
 import { invalidInput, isToolkitError, ToolkitError } from '../../core/errors.js'
-import { cleanText } from '../../core/foreign-text.js'
 import type { Door } from '../../core/http.js'
 import type { Secret } from '../../core/secret.js'
 import { SettingsReader } from '../../core/settings.js'
 import { type AccessToken, clientCredentials, passwordGrant } from '../oauth.js'
 import type { Connecting } from '../port.js'
-import { throughDoor } from './through-door.js'
+import { existence } from './existence.js'
 
 export interface Realm {
   readonly api: KeycloakAdminClient
@@ -87,69 +87,6 @@ function configuration({ settings }: Connecting) {
   return { url, realm, adminRealm, administrator }
 }
 
-interface Place {
-  readonly url: string
-  readonly realm: string
-  readonly door: Door
-}
-
-/** What the realm calls itself. While it is missing that is foretold from the URL, and compared once it is there. */
-async function existence(place: Place & { mayBeMissing: boolean }): Promise<Pick<Realm, 'issuer' | 'exists'>> {
-  const { url, realm, mayBeMissing } = place
-  const found = await issuerOf(place)
-  if (found !== undefined) return { issuer: found, exists: async () => true }
-  if (!mayBeMissing) {
-    throw new ToolkitError(
-      'not_found',
-      `realm ${realm} does not exist at ${url}`,
-      { kind: 'realm', key: realm },
-      'check KEYCLOAK_REALM and the path of KEYCLOAK_URL',
-    )
-  }
-  const issuer = `${url}/realms/${realm}`
-  let isThere = false
-  return {
-    issuer,
-    async exists() {
-      if (isThere) return true
-      const now = await issuerOf(place)
-      if (now === undefined) return false
-      if (now !== issuer) {
-        const details = { system: url, reason: 'issuer_mismatch' }
-        throw new ToolkitError(
-          'unexpected_response',
-          `realm ${realm} calls itself ${cleanText(now, 200)}, not ${issuer}`,
-          details,
-          'run again',
-        )
-      }
-      isThere = true
-      return true
-    },
-  }
-}
-
-/** Undefined when there is no such realm; a disabled one answers like any other. */
-async function issuerOf({ url, realm, door }: Place): Promise<string | undefined> {
-  const { status, json } = await door.send({ method: 'GET', url: `${url}/realms/${realm}/.well-known/openid-configuration` })
-  if (status === 404) return undefined
-  const issuer = typeof json === 'object' && json !== null && 'issuer' in json ? json.issuer : undefined
-  if (status === 200 && typeof issuer === 'string') return issuer
-  if (status >= 500)
-    throw new ToolkitError(
-      'unavailable',
-      `${url} answers ${status}`,
-      { system: url, reason: 'server_error', status },
-      'wait until it has started',
-    )
-  throw new ToolkitError(
-    'unexpected_response',
-    `${url} does not answer as a Keycloak`,
-    { system: url, reason: 'no_metadata', status },
-    'check KEYCLOAK_URL',
-  )
-}
-
 async function logIn(at: { url: string; adminRealm: string; administrator: Administrator; door: Door }): Promise<AccessToken> {
   const { url, adminRealm, administrator, door } = at
   const issuer = `${url}/realms/${adminRealm}`
@@ -203,4 +140,45 @@ const roleClaims = z.object({ realm_access: holding.optional(), resource_access:
 function rolesIn(token: string): z.infer<typeof roleClaims> {
   const claims = roleClaims.safeParse(decodeJwt(token))
   return claims.success ? claims.data : {}
+}
+
+/** A dispatcher that hands every request of the built-in fetch to the door. `compose` adapts the handlers of all Node versions. */
+function throughDoor(door: Door): Dispatcher {
+  return new Agent().compose(() => (options, handler) => {
+    void relay(door, options, handler)
+    return true
+  })
+}
+
+async function relay(door: Door, options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): Promise<void> {
+  const controller = {
+    aborted: false,
+    paused: false,
+    reason: null,
+    abort() {},
+    pause() {},
+    resume() {},
+  } as unknown as Dispatcher.DispatchController
+  try {
+    handler.onRequestStart?.(controller, {})
+    const body = options.body === undefined || options.body === null ? undefined : await collected(options.body)
+    const response = await door.fetch(`${options.origin}${options.path}`, {
+      method: options.method,
+      headers: options.headers as Record<string, string>,
+      ...(body === undefined ? {} : { body }),
+    })
+    handler.onResponseStart?.(controller, response.status, Object.fromEntries(response.headers), response.statusText)
+    const bytes = Buffer.from(await response.arrayBuffer())
+    if (bytes.byteLength > 0) handler.onResponseData?.(controller, bytes)
+    handler.onResponseEnd?.(controller, {})
+  } catch (error) {
+    handler.onResponseError?.(controller, error as Error)
+  }
+}
+
+async function collected(body: unknown): Promise<string | Buffer<ArrayBuffer>> {
+  if (typeof body === 'string') return body
+  const chunks: Uint8Array[] = []
+  for await (const chunk of body as AsyncIterable<Uint8Array>) chunks.push(chunk)
+  return Buffer.from(Buffer.concat(chunks))
 }
