@@ -52,6 +52,11 @@ export const SHOWS: Readonly<Record<string, Show>> = {
     files: ['test/shows/lazy.test.ts'],
     project: 'node',
   },
+  files: {
+    title: 'Every file with a secret: 0600 from birth under any umask, never torn, no planting, full disk or kill -9 harms it',
+    files: ['test/shows/files.test.ts'],
+    project: 'node',
+  },
   'keycloak-rig': {
     title: 'A real Keycloak is started, logged in to, and its writes counted',
     files: ['test/live/keycloak-rig.test.ts'],
