@@ -1,4 +1,5 @@
 /** An embedded provider in a temporary folder, a client of it, and a browser that follows its forms. */
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -189,4 +190,37 @@ export function authorizationUrl({ running }: TestProvider, client_id: unknown, 
 /** The guard of a login page's form. */
 export function csrfOf(html: string): string {
   return /name="csrf" value="([^"]+)"/.exec(html)?.[1] ?? ''
+}
+
+/** One answer of the admin API, whole. */
+export interface AdminAnswer {
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+  readonly json: Record<string, unknown>
+}
+
+/** The admin API by hand, with its own token unless another is given; an object goes out as JSON, a text as it is. */
+export async function admin(
+  { running }: TestProvider,
+  method: string,
+  path: string,
+  { token = running.adminToken.reveal(), body }: { token?: string; body?: unknown } = {},
+): Promise<AdminAnswer> {
+  const response = await fetch(`${running.url}/admin${path}`, {
+    method,
+    headers: { authorization: `Bearer ${token}` },
+    ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+  })
+  const text = await response.text()
+  const json = text === '' ? {} : (JSON.parse(text) as Record<string, unknown>)
+  return { status: response.status, headers: response.headers, text, json }
+}
+
+/** A person made by the admin API, with the temporary password. */
+export async function newPerson(provider: TestProvider, username: string, more: Record<string, unknown> = {}): Promise<string> {
+  const password = `temporary-of-${username}-${randomBytes(6).toString('hex')}`
+  const { status, text } = await admin(provider, 'POST', '/users', { body: { username, password, temporary: true, ...more } })
+  if (status !== 201) throw new Error(`no person: ${status} ${text}`)
+  return password
 }
