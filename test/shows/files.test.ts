@@ -3,6 +3,7 @@
  * whether the disk is full or the process is killed. Every writer of ours, counted.
  */
 import { execFileSync } from 'node:child_process'
+import { createHash, randomInt } from 'node:crypto'
 import {
   chmodSync,
   chownSync,
@@ -29,7 +30,6 @@ import { secretFile } from '../../core/secret-file.js'
 import { at, type Child, runChild } from '../fakes/child.js'
 import { temporaryFolder } from '../fakes/folder.js'
 import { modules } from '../house/sources.js'
-import { chance } from '../live/rig/chance.js'
 import { CREATORS, type Refused, SAVERS, type Writer } from './files.js'
 
 const MINUTE = 60_000
@@ -37,7 +37,8 @@ const facts = { identity_name: 'agent', auth_provider: 'keycloak' }
 const octal = (path: string) => (lstatSync(path).mode & 0o7777).toString(8)
 const isRoot = process.getuid?.() === 0
 const counts = { modes: 0, folders: 0, rewrites: 0, looks: 0, wide: 0, torn: 0, plantings: 0, slowest: 0, full: 0, kills: 0, stale: 0 }
-const { seed, next } = chance()
+/** `FILES_SEED` repeats the moments of an earlier run's kills. */
+const seed = Number(process.env['FILES_SEED'] ?? randomInt(2 ** 31))
 let disk = ''
 
 afterAll(() => {
@@ -364,8 +365,10 @@ describe('kill -9', () => {
     const { filler, client_secret } = JSON.parse(text) as Record<string, string>
     return filler === LONG && ['old', 'new'].includes(client_secret ?? '')
   }
+  /** Milliseconds of the loop before a kill, 20 to 80. */
+  const moment = (kill: string) => 20 + (createHash('sha256').update(`${seed} ${kill}`).digest().readUInt16BE() / 2 ** 16) * 60
   /** Starts the loop and kills it at a random moment. */
-  async function killed(path: string, loop: string): Promise<void> {
+  async function killed(path: string, kill: string, loop: string): Promise<void> {
     const child = runChild(`
       const { secretFile } = await import(${at('core/secret-file.ts')})
       const { Secret } = await import(${at('core/secret.ts')})
@@ -374,7 +377,7 @@ describe('kill -9', () => {
       for (let round = 0; ; round++) { ${loop} }
     `)
     await child.printed('going')
-    await sleep(20 + next() * 60)
+    await sleep(moment(kill))
     child.process.kill('SIGKILL')
     expect((await child.ended).stderr).toBe('')
     expect(child.process.signalCode).toBe('SIGKILL')
@@ -388,18 +391,19 @@ describe('kill -9', () => {
     return left.length
   }
   /** Five at a time, each in a folder of its own. */
-  async function inFolders(runs: number, work: (folder: string) => Promise<void>): Promise<void> {
+  async function inFolders(runs: number, work: (folder: string, index: number) => Promise<void>): Promise<void> {
     const folders = Array.from({ length: runs }, temporaryFolder)
-    for (let start = 0; start < runs; start += 5) await Promise.all(folders.slice(start, start + 5).map(work))
+    for (let start = 0; start < runs; start += 5)
+      await Promise.all(folders.slice(start, start + 5).map((folder, index) => work(folder, start + index)))
   }
 
   test('of a rewriting loop leaves a whole file, 0600; the next save removes what it left', { timeout: 4 * MINUTE }, async () => {
     let stale = 0
-    await inFolders(50, async (folder) => {
+    await inFolders(50, async (folder, index) => {
       const path = join(folder, 'agent.json')
       const sink = secretFile(path, { ...facts, filler: LONG })
       await sink.save(new Secret('old'), 'a')
-      await killed(path, `await sink.save(new Secret(round % 2 ? 'old' : 'new'), 'a')`)
+      await killed(path, `save ${index}`, `await sink.save(new Secret(round % 2 ? 'old' : 'new'), 'a')`)
       expect([isWhole(readFileSync(path, 'utf8')), octal(path), statSync(path).nlink]).toEqual([true, '600', 1])
       for (const name of temporaries(folder)) expect(octal(join(folder, name))).toBe('600')
       stale += age(folder)
@@ -412,10 +416,10 @@ describe('kill -9', () => {
 
   test('of a loop of pending secrets leaves a whole one or none, and the next run goes on', { timeout: 4 * MINUTE }, async () => {
     let stale = 0
-    await inFolders(20, async (folder) => {
+    await inFolders(20, async (folder, index) => {
       const path = join(folder, 'agent.json')
       const sink = secretFile(path, { ...facts, filler: LONG })
-      await killed(path, `await sink.savePending(new Secret('old')); await sink.discardPending()`)
+      await killed(path, `pending ${index}`, `await sink.savePending(new Secret('old')); await sink.discardPending()`)
       const pending = await sink.readPending()
       expect(['old', undefined]).toContain(pending?.reveal())
       stale += age(folder)
