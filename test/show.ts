@@ -73,7 +73,7 @@ export const SHOWS: Readonly<Record<string, Show>> = {
     project: 'live',
   },
   'keycloak-quiet': {
-    title: '16 objects made in one go; a second go writes nothing, by the server’s own count',
+    title: '121 objects made in one go; a second go writes nothing, by the server’s own count, and reads at most 30 times',
     files: ['test/live/keycloak-quiet.test.ts'],
     project: 'live',
   },
