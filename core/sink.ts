@@ -1,4 +1,4 @@
-/** Where secrets go: a port. The file sink is in `core/secret-file.ts`; results carry receipts only. */
+/** Where secrets go: a port. The file sinks are in `core/secret-file.ts` and `core/password-file.ts`; results carry receipts only. */
 import type { Secret } from './secret.js'
 
 /** Proof that a secret was saved, without the secret. */

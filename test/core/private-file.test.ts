@@ -321,6 +321,39 @@ describe('what a killed run left', () => {
   })
 })
 
+describe('a run that is killed in the middle of its write', () => {
+  const table = [
+    { name: 'savePrivateFile', before: 'old' },
+    { name: 'createPrivateFile', before: undefined },
+  ]
+  test.for(table)('leaves no half of a file under the name that $name was given', async ({ name, before }) => {
+    const path = join(temporaryFolder(), 'token.json')
+    if (before !== undefined) writeFileSync(path, before, { mode: 0o600 })
+    const code = `
+      import fs from 'node:fs'
+      import { syncBuiltinESMExports } from 'node:module'
+      const open = fs.promises.open
+      fs.promises.open = async (...args) => {
+        const file = await open(...args)
+        const writeFile = file.writeFile.bind(file)
+        file.writeFile = async (text) => {
+          await writeFile(text.slice(0, text.length / 2))
+          process.kill(process.pid, 'SIGKILL')
+        }
+        return file
+      }
+      syncBuiltinESMExports()
+      const files = await import(${at('core/private-file.ts')})
+      await files.${name}(${JSON.stringify(path)}, 'planted, first half; planted, second half')
+    `
+    const child = runChild(code)
+    expect((await child.ended).stderr).toBe('')
+    expect(child.process.signalCode).toBe('SIGKILL')
+    expect(existsSync(path) ? readFileSync(path, 'utf8') : undefined).toBe(before)
+    expect(readdirSync(dirname(path)).filter((one) => one.endsWith('.tmp'))).toHaveLength(1)
+  })
+})
+
 describe('a file system that gives every file one mode', () => {
   test.for(['savePrivateFile', 'createPrivateFile'])('gets not a byte from %s', async (name) => {
     const folder = temporaryFolder()
