@@ -57,6 +57,8 @@ export async function converge(target: Target, options: ConvergeOptions): Promis
     const fresh = await observe(target).catch((error: unknown) => {
       throw isVerdict(error) ? movedWorld([error.message]) : error
     })
+    // Somebody else made it so while we waited for them: two who want the same do not refuse each other.
+    if (fresh.changes.length === 0) return { ...plan, changes: [], applied: false, receipts: [], objects: fresh.objects }
     refuseMovedWorld(plan, fresh)
     const receipts = await options.latch.whileOpen(() => apply(target, fresh, options))
     const after = await observe(target)

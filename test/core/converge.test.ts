@@ -241,9 +241,23 @@ describe('a world that moved between the plan and the lock', () => {
   const moves: [string, (world: ReturnType<typeof rig>) => void][] = [
     ['drifts in another field', (world) => world.meddle('public-client', 'ide', { enabled: false })],
     ['drifts further in the planned field', (world) => world.meddle('public-client', 'ide', { pkce: 'plain' })],
-    ['is mended by somebody else', (world) => world.meddle('public-client', 'ide', { pkce: 'S256' })],
     ['loses the object', (world) => world.lose('public-client', 'ide')],
   ]
+  test('to just what is wanted needs nothing more: two who want the same do not refuse each other', async () => {
+    const world = rig()
+    await world.converge([client])
+    world.meddle('public-client', 'ide', { pkce: 'none' })
+    world.line.reset()
+    const outcome = await world.converge([client], {
+      lock: (_tenants, work) => {
+        world.meddle('public-client', 'ide', { pkce: 'S256' })
+        return work()
+      },
+    })
+    expect(outcome).toMatchObject({ applied: false, changes: [] })
+    expect(outcome.objects.size).toBe(1)
+    expect(world.writes()).toEqual([])
+  })
   test.for(moves)('and %s is a conflict, and nothing is written', async ([, move]) => {
     const world = rig()
     await world.converge([client])
