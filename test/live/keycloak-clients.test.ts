@@ -105,7 +105,7 @@ describe('a client that carries no mark', () => {
     { is: 'a machine client', kind: 'machine-client', fields: { standardFlowEnabled: false, serviceAccountsEnabled: true } },
     { is: 'one without a flow of ours', fields: { standardFlowEnabled: false, directAccessGrantsEnabled: true } },
     { is: 'a bearer-only client', fields: { bearerOnly: true } },
-    { is: 'a SAML client', fields: { protocol: 'saml' } },
+    { is: 'a SAML client', fields: { protocol: 'saml', attributes: { 'saml.client.signature': 'false' } } },
   ]
 
   test.each(SHAPES)('$is, is nobody’s to its own kind and a conflict to every other', async ({ is, kind, fields }) => {

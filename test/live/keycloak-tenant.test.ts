@@ -33,9 +33,16 @@ const counts = { made: 0, adopted: 0, cells: 0 }
 const removals: (() => Promise<unknown>)[] = []
 afterAll(async () => {
   await Promise.all(connections.map((one) => one.close()))
-  await Promise.all([...removals.map((remove) => remove()), ...realms.map((realm) => realm.remove())])
+  for (const remove of removals) await remove()
+  await Promise.all(realms.map((realm) => realm.remove()))
   console.log(`keycloak-tenant: ${counts.made} objects of a new realm, ${counts.adopted} adoptions, ${counts.cells} rights told`)
   for (const count of Object.values(counts)) expect(count).toBeGreaterThan(0)
+})
+
+/** A realm in which there is nothing. */
+let base: Realm
+beforeAll(async () => {
+  base = await freshRealm()
 })
 
 async function freshRealm(...wanted: Parameters<typeof makeRealm>): Promise<Realm> {
@@ -48,11 +55,13 @@ async function connect(...wanted: Parameters<typeof connectTenant>): Promise<Con
   connections.push(connected)
   return connected
 }
-/** The name of a realm that is not there, with a way to look at it once it is. */
-async function missingRealm(): Promise<Realm> {
-  const realm = await freshRealm()
-  await realm.remove()
-  return realm
+/** The name of a realm that is not there, with a way to look at it once it is. Making a realm costs seconds. */
+function missingRealm(): Realm {
+  const realm = `rig-${randomBytes(5).toString('hex')}`
+  const issuer = base.issuer.replace(base.realm, realm)
+  const admin: Realm['admin'] = (method, path, body) => base.admin(method, `/../${realm}${path}`, body)
+  removals.push(() => admin('DELETE', ''))
+  return { ...base, realm, issuer, admin }
 }
 async function inMaster(realm: Realm, roles: readonly string[]): Promise<Variables> {
   const client_id = `rig-${randomBytes(5).toString('hex')}`
@@ -76,7 +85,7 @@ describe('a realm that is missing', () => {
   let idp: ConnectedTenant
   let wanted: Wanted[]
   beforeAll(async () => {
-    realm = await missingRealm()
+    realm = missingRealm()
     idp = await connect(realm, { bootstrap: true, variables: await inMaster(realm, ['create-realm']) })
     const client = { enabled: true, full_scope: false, groups_claim: 'groups', audience: 'mcp-gateway' }
     wanted = [
@@ -163,7 +172,7 @@ describe('a realm that is missing', () => {
   })
 
   test('has a place for our mark in the profile of people, beside what every realm has', async () => {
-    const [ours, plain] = [await profileOf(realm), await profileOf(await freshRealm())]
+    const [ours, plain] = [await profileOf(realm), await profileOf(base)]
     const [place, ...others] = ours.attributes.filter(({ name }) => name === MARK)
     expect(others).toEqual([])
     expect(place).toMatchObject({ permissions: { view: ['admin'], edit: ['admin'] } })
@@ -182,10 +191,10 @@ describe('a realm that is missing', () => {
 
 describe('a realm that cannot be made', () => {
   test('is told before the question, and by the server’s own refusal, with the role that is needed', async () => {
-    const [elsewhere, missing] = [await freshRealm(), await missingRealm()]
-    const account = await serviceAccount(elsewhere, 'all-there', ['realm-admin'])
+    const missing = missingRealm()
+    const account = await serviceAccount(base, 'all-there', ['realm-admin'])
     const needed = { code: 'forbidden', details: { needs: ['create-realm'] }, hint: expect.stringContaining('master') }
-    for (const variables of [account, await inMaster(elsewhere, [])]) {
+    for (const variables of [account, await inMaster(base, [])]) {
       const idp = await connect(missing, { bootstrap: true, variables })
       expect(await idp.tenant.rights()).toMatchObject({ 'tenant:create': 'no', 'clients:write': 'unknown' })
       const wanted: Wanted<'tenant'> = { kind: 'tenant', key: missing.realm, ensure: 'present', spec: spec(missing.realm) }
@@ -196,26 +205,24 @@ describe('a realm that cannot be made', () => {
   })
 
   test('another realm than the one we are connected to is unsupported, and so is removing one', async () => {
-    const realm = await freshRealm()
-    const idp = await connect(realm)
-    await expect(idp.of('tenant').observe([realm.realm, 'other'])).rejects.toMatchObject({ code: 'unsupported' })
-    const [current] = (await idp.of('tenant').observe([realm.realm])).values()
+    const idp = await connect(base)
+    await expect(idp.of('tenant').observe([base.realm, 'other'])).rejects.toMatchObject({ code: 'unsupported' })
+    const [current] = (await idp.of('tenant').observe([base.realm])).values()
     if (current === undefined) throw new Error('no realm')
     await expect(idp.write(() => idp.of('tenant').remove(current))).rejects.toMatchObject({ code: 'unsupported' })
-    expect((await realm.admin('GET', '')).status).toBe(200)
+    expect((await base.admin('GET', '')).status).toBe(200)
     expect(idp.of('tenant').owned).toBeUndefined()
   })
 })
 
 describe('Keycloak', () => {
   test('keeps the fields that a PUT of a realm leaves out, and replaces its attributes as a whole', async () => {
-    const realm = await freshRealm()
-    await realm.admin('PUT', '', { attributes: { first: 'one' }, failureFactor: 7 })
-    const before = await whole(realm)
-    await realm.admin('PUT', '', { accessTokenLifespan: 999 })
-    expect(await whole(realm)).toEqual({ ...before, accessTokenLifespan: 999 })
-    await realm.admin('PUT', '', { attributes: { second: 'two' } })
-    const { attributes, ...rest } = await whole(realm)
+    await base.admin('PUT', '', { attributes: { first: 'one' }, failureFactor: 7 })
+    const before = await whole(base)
+    await base.admin('PUT', '', { accessTokenLifespan: 999 })
+    expect(await whole(base)).toEqual({ ...before, accessTokenLifespan: 999 })
+    await base.admin('PUT', '', { attributes: { second: 'two' } })
+    const { attributes, ...rest } = await whole(base)
     expect(attributes).toMatchObject({ second: 'two' })
     expect(attributes).not.toHaveProperty('first')
     expect(rest).toMatchObject({ accessTokenLifespan: 999, failureFactor: 7 })
@@ -360,7 +367,7 @@ describe('rights', () => {
   })
 
   test('of the administrator of master are all, also in a realm without groups and people', async () => {
-    const idp = await connect(await freshRealm())
+    const idp = await connect(base)
     expect(await idp.tenant.rights()).toEqual(Object.fromEntries(ALL.map((right) => [right, 'yes'])))
   })
 
