@@ -26,10 +26,11 @@ interface Parts {
   readonly people: People
   /** URLs of the MCP servers that tokens may be asked for, besides the default. */
   readonly resources: () => readonly string[]
-  readonly errors: typeof import('oidc-provider')['errors']
+  readonly oidc: Pick<typeof import('oidc-provider'), 'errors' | 'interactionPolicy'>
 }
 
-export function providerConfiguration({ store, files, people, resources, errors }: Parts): Configuration {
+export function providerConfiguration({ store, files, people, resources, oidc }: Parts): Configuration {
+  const { errors } = oidc
   return {
     adapter: objectAdapters(store),
     jwks: { keys: files.jwks.keys },
@@ -83,7 +84,7 @@ export function providerConfiguration({ store, files, people, resources, errors 
       },
     },
     clientBasedCORS: () => false,
-    interactions: { url: (_ctx, { uid }) => `/login/${uid}` },
+    interactions: { policy: loginPolicy(oidc), url: (_ctx, { uid }) => `/login/${uid}` },
     async findAccount(_ctx, sub) {
       const person = await people.person(sub)
       // Without an account there is no code, no refresh and no answer of userinfo.
@@ -109,12 +110,22 @@ export function providerConfiguration({ store, files, people, resources, errors 
   }
 }
 
+/** A session whose person was disabled needs a login; without an account oidc-provider itself ends in an error of its own. */
+function loginPolicy({ interactionPolicy: { base, Check } }: Parts['oidc']) {
+  const policy = base()
+  const isWithoutAccount = new Check('no_account', 'the person of this session cannot go on', ({ oidc }) =>
+    oidc.session?.accountId !== undefined && oidc.account === undefined ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT,
+  )
+  policy.get('login')?.checks.add(isWithoutAccount)
+  return policy
+}
+
 /** Names without their paths; two groups of one name are one to whoever reads the token. */
 function groupsClaim(person: Person | undefined): string[] {
   return [...new Set((person?.groups ?? []).map(nameInToken))].sort()
 }
 
-function checkMark(errors: Parts['errors'], key: string, value: unknown): void {
+function checkMark(errors: Parts['oidc']['errors'], key: string, value: unknown): void {
   if (value === undefined || (typeof value === 'string' && /^[\w.:-]{1,64}$/.test(value))) return
   throw new errors.InvalidClientMetadata(`${key} must be 1 to 64 of A-Z a-z 0-9 _ . : -`)
 }

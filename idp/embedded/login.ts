@@ -10,11 +10,9 @@ import { errorPage, type LoginPage, loginPage, type NewPasswordPage, newPassword
 import type { LoginThrottle } from './login-throttle.js'
 import type { Logins } from './logins.js'
 import { PASSWORD } from './passwords.js'
-import type { People } from './people.js'
 
 export interface LoginParts {
   readonly provider: Provider
-  readonly people: People
   readonly logins: Logins
   readonly throttle: LoginThrottle
   /** Makes the forms' guards; 32 random bytes of this process. */
@@ -58,7 +56,7 @@ async function answerForm(parts: LoginParts, exchange: Exchange, interaction: In
   const action = form.get('action')
   if (action === 'cancel') return finish(parts, exchange, { error: 'access_denied', error_description: 'the person cancelled the login' })
   if (action === 'change') return changePassword(parts, exchange, interaction, form)
-  const current = await continuable(parts, interaction)
+  const current = continuable(interaction)
   if (action === 'continue' && current !== undefined) {
     return finish(parts, exchange, { consent: { grantId: await grant(parts, interaction, current) } })
   }
@@ -138,7 +136,7 @@ async function pageFor(parts: LoginParts, interaction: Interaction, more: Pick<L
   const { params } = interaction
   const client_id = String(params['client_id'])
   const client = await parts.provider.Client.find(client_id)
-  const current = await continuable(parts, interaction)
+  const current = continuable(interaction)
   return loginPage({
     client_name: client?.clientName ?? client_id,
     redirect_uri: String(params['redirect_uri']),
@@ -148,10 +146,9 @@ async function pageFor(parts: LoginParts, interaction: Interaction, more: Pick<L
   })
 }
 
-/** Who is logged in, unless they were disabled since, or the client or the age of the session asks for the password again. */
-async function continuable({ people }: LoginParts, { prompt, session }: Interaction): Promise<string | undefined> {
-  const current = prompt.name === 'consent' ? session?.accountId : undefined
-  return current !== undefined && (await people.person(current))?.enabled === true ? current : undefined
+/** Who is logged in, unless the client or the age of the session asks for the password again. */
+function continuable({ prompt, session }: Interaction): string | undefined {
+  return prompt.name === 'consent' ? session?.accountId : undefined
 }
 
 /** Undefined when the cookie is missing, forged or for a login that ended. */

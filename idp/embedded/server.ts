@@ -65,7 +65,7 @@ const MAX_HEADER_BYTES = 16_384
 export async function startEmbeddedProvider(options: EmbeddedProviderOptions): Promise<RunningProvider> {
   const { folder, port, publicOrigin, seed, resources = () => [], onLog, onRequest } = options
   refuseNonOrigin(publicOrigin)
-  const { Provider, errors } = await loadOidcProvider()
+  const oidc = await loadOidcProvider()
   const store = await openStore(folder)
   const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES, headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 5_000 })
   try {
@@ -76,9 +76,9 @@ export async function startEmbeddedProvider(options: EmbeddedProviderOptions): P
     await listen(server, port)
     const url = `http://${HOST}:${(server.address() as AddressInfo).port}`
     const issuer = publicOrigin ?? url
-    const provider = new Provider(issuer, providerConfiguration({ store, files, people, resources, errors }))
+    const provider = new oidc.Provider(issuer, providerConfiguration({ store, files, people, resources, oidc }))
     if (onLog) logEvents(provider, onLog)
-    const login = { provider, people, logins: createLogins(store), throttle: createLoginThrottle(), csrfKey: randomBytes(32) }
+    const login = { provider, logins: createLogins(store), throttle: createLoginThrottle(), csrfKey: randomBytes(32) }
     const routes = {
       '/login/': (exchange: Exchange) => handleLogin(login, exchange),
       '/admin/': adminApi({ groups: createGroups(store), people, store, adminToken: files.adminToken }),

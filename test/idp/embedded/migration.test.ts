@@ -1,6 +1,9 @@
 /** A provider.db of the first schema, opened by what we ship now. */
+import { once } from 'node:events'
 import { mkdir, stat, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import { Worker } from 'node:worker_threads'
 import Libsql from 'libsql'
 import { expect, test } from 'vitest'
 import { hashPassword } from '../../../idp/embedded/passwords.js'
@@ -78,4 +81,26 @@ test('has the columns of a new file, however often and by however many it is ope
   expect(columnsIn(old)).toEqual(columnsIn(fresh))
   expect(columnsIn(fresh).flat().length).toBe(20)
   expect((await stat(join(old, 'provider.db'))).mode & 0o777).toBe(0o600)
+})
+
+test('waits for another start that is at the same work', async () => {
+  const folder = await oldFolder()
+  // Another thread: SQLite blocks this one while it waits.
+  const other = new Worker(
+    `const { workerData, parentPort } = require('node:worker_threads')
+     const file = new (require(workerData.libsql))(workerData.path)
+     file.exec('begin immediate')
+     file.exec('alter table people add column owner text')
+     parentPort.postMessage('begun')
+     setTimeout(() => { file.exec('commit'); file.close() }, 500)`,
+    { eval: true, workerData: { libsql: createRequire(import.meta.url).resolve('libsql'), path: join(folder, 'provider.db') } },
+  )
+  const ended = once(other, 'exit')
+  await once(other, 'message')
+  const store = await openStore(folder)
+  expect(await store.selectFrom('people').select(['username', 'owner', 'enabled']).execute()).toEqual([
+    { username: 'ada', owner: null, enabled: 1 },
+  ])
+  await store.destroy()
+  expect(await ended).toEqual([0])
 })

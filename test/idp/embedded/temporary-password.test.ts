@@ -179,7 +179,7 @@ describe('a disabled person', () => {
     expect((await refreshed(refresh_token)).status).toBe(200)
   })
 
-  test('is not offered to continue, and cannot by the form of an earlier page', async () => {
+  test('is asked to log in where they could continue, and the form of an earlier page leads there too', async () => {
     const tab = browser()
     const login = { username: 'grace', password: await provider.password('grace') }
     expect(codeOf(await submit(tab, await tab.follow(authorizationUrl(provider, client_id)), login))).toBeTruthy()
@@ -187,8 +187,14 @@ describe('a disabled person', () => {
     expect(before.html).toContain('Continue as grace')
     await enable('grace', false)
     const csrf = /name="csrf" value="([^"]+)"/.exec(before.html)?.[1] ?? ''
-    expect(codeOf(await tab.follow(before.url, { csrf, action: 'continue' }))).toBeUndefined()
-    expect((await tab.follow(authorizationUrl(provider, client_id))).html).not.toContain('Continue as')
+    for (const page of [
+      await tab.follow(before.url, { csrf, action: 'continue' }),
+      await tab.follow(authorizationUrl(provider, client_id)),
+    ]) {
+      expect([page.status, page.next]).toEqual([200, undefined])
+      expect(page.html).toContain('<label for="password">')
+      expect(page.html).not.toContain('Continue as')
+    }
     await enable('grace', true)
     expect((await tab.follow(authorizationUrl(provider, client_id))).html).toContain('Continue as grace')
   })
@@ -210,7 +216,9 @@ describe('a disabled person', () => {
     await admin(provider, 'DELETE', '/users/reused')
     await newPerson(provider, 'reused')
     expect(await refreshed(refresh_token)).toMatchObject(gone)
-    expect((await tab.follow(authorizationUrl(provider, client_id))).html).not.toContain('Continue as')
+    const later = await tab.follow(authorizationUrl(provider, client_id))
+    expect(later.html).toContain('<label for="password">')
+    expect(later.html).not.toContain('Continue as')
   })
 })
 
