@@ -54,33 +54,19 @@ const PROBES: Readonly<Record<Exclude<Right, 'tenant:create'>, (look: Look) => P
   'tenant:read': async ({ tenant }) => yesOrNo((await tenant())?.accessTokenLifespan !== undefined),
   // The same answer to who may look and to who may write.
   'tenant:write': async ({ tenant }) => ((await tenant())?.accessTokenLifespan === undefined ? 'no' : 'unknown'),
-  async 'tokens:evaluate'(look) {
-    const both = [yesOrNo((await look.clients()).length > 0), await seesPeople(look)]
-    return both.find((one) => one === 'no') ?? both.find((one) => one === 'unknown') ?? 'yes'
-  },
+  'tokens:evaluate': async ({ clients, locks }) => yesOrNo((await clients()).length > 0 && (await locks()) !== undefined),
 }
 
-/** One role shows groups and people alike. */
-async function seesPeople(look: Look): Promise<Held> {
-  const somebody = await shown(look)
-  if (somebody === undefined) return 'no'
-  if (somebody.length > 0) return 'yes'
-  const seen = await look.tenant()
-  // Who may see the whole realm is shown this field anyway, others only when they may see people.
-  if (seen?.accessTokenLifespan !== undefined) return 'unknown'
-  return yesOrNo(seen?.registrationEmailAsUsername !== undefined)
+/** One role shows groups and people alike, and the locks of an account, whether there is one or not (measured). */
+async function seesPeople({ locks }: Look): Promise<Held> {
+  return yesOrNo((await locks()) !== undefined)
 }
 
-async function managesPeople(look: Look): Promise<Held> {
-  if ((await seesPeople(look)) === 'no') return 'no'
-  const [one] = (await shown(look)) ?? []
+async function managesPeople({ locks, groups, users }: Look): Promise<Held> {
+  if ((await locks()) === undefined) return 'no'
+  const [group] = (await groups()) ?? []
+  const one = group ?? (await users())?.[0]
   return one === undefined ? 'unknown' : yesOrNo(one.access?.['manage'] === true)
-}
-
-/** A group, or a person where there is no group; undefined when either is refused. */
-async function shown({ groups, users }: Look): Promise<readonly { access?: Record<string, boolean> }[] | undefined> {
-  const seen = await groups()
-  return seen?.length === 0 ? users() : seen
 }
 
 const yesOrNo = (is: boolean): Held => (is ? 'yes' : 'no')
@@ -95,6 +81,7 @@ function looking({ api, realm, login, loginRoles }: Realm) {
   const ownRoles = once(async () => (await loginRoles()) ?? (await unlessRefused(() => rolesOf(api, login))))
   return {
     clients: async () => (await clients()) ?? [],
+    locks: list('user', 'users:read', () => api.attackDetection.findOne({ realm, id: 'nobody' })),
     groups: list('group', 'groups:read', () => api.groups.find({ realm, max: 1 })),
     users: list('user', 'users:read', () => api.users.find({ realm, max: 1 })),
     tenant: list('tenant', 'tenant:read', () => api.realms.findOne({ realm })),
