@@ -26,7 +26,7 @@ export const SETTINGS = {
   KEYCLOAK_ADMIN_CLIENT_SECRET: { meaning: 'its secret', secret: true },
   EMBEDDED_ISSUER: { meaning: 'issuer of the embedded provider; `mcp-idp start` writes it into the profile' },
   EMBEDDED_INITIAL_ACCESS_TOKEN: { meaning: 'lets us register clients at the embedded provider (RFC 7591 section 3)', secret: true },
-  EMBEDDED_ADMIN_TOKEN: { meaning: "opens the embedded provider's admin API for groups", secret: true },
+  EMBEDDED_ADMIN_TOKEN: { meaning: "opens the embedded provider's admin API: groups, people, client secrets", secret: true },
   REGISTRY_URL: { meaning: 'base URL of the gateway registry' },
   REGISTRY_ISSUERS: { meaning: 'issuers that the embedded registry trusts: `keycloak=<issuer>,embedded=<issuer>`, the first is primary' },
   REGISTRY_IDENTITY_FILE: { meaning: 'identity whose token opens the registry' },

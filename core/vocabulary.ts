@@ -21,12 +21,16 @@ export const personName = z.string().min(1).max(255).regex(VISIBLE, 'visible cha
 /** Owner mark on every object that we make, with the profile as its value. */
 export const OWNER_MARK = 'mcp_gateway_idp'
 
-/** Name of a group, without a path: Keycloak accepts a slash at creation and then cannot tell the group from a child. */
+/**
+ * Name of a group, without a path: Keycloak accepts a slash at creation and then cannot tell the group from a child.
+ * `.` and `..` would vanish from the path of a URL.
+ */
 export const groupName = z
   .string()
   .min(1)
   .max(255)
   .regex(/^[^\s/\p{C}](?:[^/\p{C}]*[^\s/\p{C}])?$/u, 'no slash, no control characters, no space at the ends')
+  .refine((name) => name !== '.' && name !== '..', 'another name than . and ..')
 
 /** A nested group by its path, without a leading slash: `engineering/platform`. */
 export const groupPath = z

@@ -16,12 +16,14 @@ const containing = (pattern: RegExp) =>
 const REVEALS: Readonly<Record<string, string>> = {
   'cli/show-secret.ts': 'prints a secret on a terminal, when a person asks for that',
   'core/http.ts': 'the door: headers, forms and JSON of a request',
-  'core/secret-file.ts': "a sink: one client's secret as an identity",
+  'core/secret-file.ts': "a sink: a client's secret as an identity, a person's first password",
   'credentials-provider/token-file.ts': 'a sink: an access token',
   'idp/dcr/registrations.ts': 'a sink: the registration access token, without which a client cannot be changed (RFC 7592)',
   'idp/oauth.ts': "token requests on behalf of each adapter's token code (docs/decisions/0003)",
   'idp/keycloak/connect.ts': "the SDK asks for the administrator's token as text",
   'idp/keycloak/reconcilers/clients.ts': 'create of a client whose secret is chosen by us, through the SDK',
+  'idp/keycloak/reconcilers/users.ts': 'create of a person whose first password is chosen by us, through the SDK',
+  'setup/environment-file.ts': "a sink: the registry's environment",
 }
 
 /** The only places that read the environment of the process: entries, and what an entry calls at once. */
