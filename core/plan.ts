@@ -64,8 +64,11 @@ export interface Reconciler<K extends Kind> {
   observe(keys: readonly string[]): Promise<ReadonlyMap<string, Observed<K>>>
   /** `secret` is given where the vendor lets us choose it; then it is already saved. @throws conflict when the name is taken */
   create(spec: Resources[K], secret?: Secret): Promise<Created<K>>
-  /** Sends `fields` only; every other field of the object stays as it was. An object of nobody gets our mark. */
-  update(current: Observed<K>, fields: Partial<Resources[K]>): Promise<void>
+  /**
+   * Sends `fields` only; every other field of the object stays as it was. An object of nobody gets our mark. `secret` is the
+   * saved one of an object that shows none: a client that was made public lost its own.
+   */
+  update(current: Observed<K>, fields: Partial<Resources[K]>, secret?: Secret): Promise<void>
   remove(current: Observed<K>): Promise<void>
   /**
    * Who makes the secret; absent for kinds without one. `initial` is chosen by us and changed by its owner: a person's

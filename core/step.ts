@@ -22,7 +22,8 @@ export async function once(item: Item, reconciler: Reconciler<Kind>): Promise<St
   }
   if (!current) return 'spec' in wanted ? createOne({ ...item, wanted }, reconciler) : { done: 'left' }
   if (change?.action === 'rotate_secret') return rotateOne(item, current, reconciler)
-  if (change) await reconciler.update(current, fieldsOf(change))
+  const lost = reconciler.secret === 'chosen' && current.secret === undefined ? item.saved?.secret : undefined
+  if (change) await reconciler.update(current, fieldsOf(change), lost)
   const sink = sinkOf(wanted)
   const receipt = item.saveSecret && sink ? await saveExistingSecret(sink, current, reconciler) : undefined
   const done = change ? (change.action === 'adopt' ? 'took over' : 'updated') : 'saved the secret of'

@@ -78,13 +78,29 @@ export const SHOWS: Readonly<Record<string, Show>> = {
     project: 'live',
   },
   drift: {
-    title: 'Every field of the IDE client edited behind our back: seen alone, mended whole, nothing of others touched',
+    title:
+      'Every field of the IDE client and of a machine client edited behind our back: seen alone, mended whole, nothing of others touched',
     files: ['test/live/drift.test.ts'],
     project: 'live',
   },
   'plan-writes-nothing': {
     title: 'Every change operation, at every provider, planned where it has something to do: 0 writes at all three servers',
     files: ['test/live/plan-writes-nothing.test.ts'],
+    project: 'live',
+  },
+  'kill-keycloak': {
+    title: 'kill -9 of ours at 20 moments and of the server at 2, in thirty objects: the next run mends it, a third writes nothing',
+    files: ['test/live/kill-keycloak.test.ts'],
+    project: 'live',
+  },
+  'two-at-once': {
+    title: '2, 4 and 8 processes on one machine client, with one home and with their own: one client, no secret silently wrong',
+    files: ['test/live/two-at-once.test.ts'],
+    project: 'live',
+  },
+  'lost-answers': {
+    title: '500 objects through a network that loses one request and one answer in twenty: each once, then nothing to do',
+    files: ['test/live/lost-answers.test.ts'],
     project: 'live',
   },
 }

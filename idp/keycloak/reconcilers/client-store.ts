@@ -21,7 +21,8 @@ export interface ClientStore {
   observe(keys: readonly string[]): Promise<Map<string, SeenClient>>
   /** @returns the vendor's id. @throws conflict when the id, or one that differs in case only, is taken */
   create(spec: Partial<ClientSpec>, secret?: ClientSecret): Promise<string>
-  update(current: Observed, fields: Partial<ClientSpec>): Promise<void>
+  /** `secret` is for a client that has none; Keycloak would make one up for whoever stops being public. */
+  update(current: Observed, fields: Partial<ClientSpec>, secret?: ClientSecret): Promise<void>
   setSecret(current: Observed, secret: ClientSecret): Promise<void>
   remove(current: Observed): Promise<void>
   owned(): Promise<string[]>
@@ -116,8 +117,8 @@ export function clientStore(kind: ClientKind, realm: Realm, directory: Directory
         throw error
       }
     },
-    async update(current, fields) {
-      const body = representationOf(fields)
+    async update(current, fields, secret) {
+      const body = { ...representationOf(fields), ...secret }
       const marks = current.owner === 'nobody' ? marksOf(kind, profile) : {}
       const attributes = { ...body.attributes, ...marks }
       if (Object.keys({ ...body, ...attributes }).length > 0) await put(current, { ...body, attributes })

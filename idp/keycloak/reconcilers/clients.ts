@@ -16,7 +16,7 @@ export function publicClients(realm: Realm, directory: Directory): Reconciler<'p
       await store.create(spec)
       return {}
     },
-    update: store.update,
+    update: (current, fields) => store.update(current, fields),
     remove: store.remove,
     owned: store.owned,
     checkWrite: () => requireRight(realm, 'clients:write'),
@@ -32,7 +32,7 @@ export function webClients(realm: Realm, directory: Directory): Reconciler<'web-
       await store.create(spec, opened(secret))
       return {}
     },
-    update: store.update,
+    update: (current, fields, secret) => store.update(current, fields, opened(secret)),
     setSecret: (current, secret) => store.setSecret(current, opened(secret)),
     remove: store.remove,
     owned: store.owned,
@@ -57,8 +57,8 @@ export function machineClients(realm: Realm, directory: Directory, memberships: 
       if (groups) await memberships.setFirst(await memberships.accountOf(id, key), groups, key)
       return {}
     },
-    async update(current, { groups, ...fields }) {
-      await store.update(current, fields)
+    async update(current, { groups, ...fields }, secret) {
+      await store.update(current, fields, opened(secret))
       const key = current.spec.client_id ?? ''
       if (groups) await memberships.set(await memberships.accountOf(current.id, key), groups, key)
     },
