@@ -1,0 +1,51 @@
+/** The contract as tests of one tenant. What it cannot keep is an exception, with its reason and a test of the refusal. */
+import { describe, expect, test } from 'vitest'
+import { PROMISES } from './promises.js'
+import type { TenantUnderTest } from './tenant.js'
+
+export interface ContractException {
+  /** A name in PROMISES. */
+  readonly promise: string
+  readonly reason: string
+  /** Shows that nothing is pretended: what happens instead. */
+  refusal(tenant: TenantUnderTest): Promise<void>
+}
+
+/** An exception whose promise holds after all fails, so that none outlives its reason. */
+export function contractSuite(
+  name: string,
+  makeTenant: () => Promise<TenantUnderTest>,
+  exceptions: readonly ContractException[] = [],
+): void {
+  const excepted = new Map(exceptions.map((one) => [one.promise, one]))
+  const onTenant = async (work: (tenant: TenantUnderTest) => Promise<void>): Promise<void> => {
+    const tenant = await makeTenant()
+    try {
+      await work(tenant)
+    } finally {
+      tenant.fault(undefined)
+      await tenant.close()
+    }
+  }
+
+  describe(`${name} keeps its promises:`, () => {
+    const kept = Object.entries(PROMISES).filter(([promise]) => !excepted.has(promise))
+    test.for(kept.map(([promise, { title, keep }]) => ({ promise, title, keep })))('$title', ({ keep }) => onTenant(keep))
+  })
+
+  if (exceptions.length === 0) return
+  describe(`${name} says why it does not promise`, () => {
+    test('only what there is, and each once', () => {
+      expect(exceptions.map(({ promise }) => promise).filter((promise) => PROMISES[promise] === undefined)).toEqual([])
+      expect(excepted.size).toBe(exceptions.length)
+    })
+    test.for([...exceptions])('"$promise": $reason', async ({ promise, refusal }) => {
+      await onTenant(refusal)
+      const broken = await onTenant((tenant) => PROMISES[promise]?.keep(tenant) ?? Promise.resolve()).then(
+        () => false,
+        () => true,
+      )
+      expect(broken, `${promise} holds after all: remove the exception`).toBe(true)
+    })
+  })
+}
