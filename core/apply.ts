@@ -41,8 +41,8 @@ interface Work {
   readonly action: Change['action']
 }
 
-export async function apply(target: Target, world: World, options: ApplyOptions): Promise<Receipt[]> {
-  const receipts: Receipt[] = []
+/** `receipts`, by place, gets one for each secret that was saved, also when the apply then fails. */
+export async function apply(target: Target, world: World, options: ApplyOptions, receipts: Map<string, Receipt>): Promise<void> {
   const objects = new Map(world.objects)
   const work = inOrder(
     world.items.flatMap((item): Work[] => {
@@ -56,13 +56,12 @@ export async function apply(target: Target, world: World, options: ApplyOptions)
       options.signal?.throwIfAborted()
       const wanted = resolved(item.wanted, objects)
       const step = await carryOut({ ...item, wanted }, reconcilerFor(target.reconcilers, kind), options)
-      if (step.receipt) receipts.push(step.receipt)
+      if (step.receipt) receipts.set(step.receipt.saved_to, step.receipt)
       if (step.object) objects.set(item.name, step.object)
       count += 1
       options.onStep?.({ done: step.done, kind, key: keyText(wanted.key), count, total: work.length })
     })
   }
-  return receipts
 }
 
 /** What may be under way at once: one kind at one depth, and not both making and removing. */

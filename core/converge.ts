@@ -60,10 +60,8 @@ export async function converge(target: Target, options: ConvergeOptions): Promis
     // Somebody else made it so while we waited for them: two who want the same do not refuse each other.
     if (fresh.changes.length === 0) return { ...plan, changes: [], applied: false, receipts: [], objects: fresh.objects }
     refuseMovedWorld(plan, fresh)
-    const receipts = await options.latch.whileOpen(() => apply(target, fresh, options))
-    const after = await observe(target)
-    // A rotation is wanted once and never "there".
-    const left = after.changes.filter(({ action }) => action !== 'rotate_secret')
+    const { receipts, after } = await applyAndLook(target, plan, fresh, options)
+    const left = after.changes.filter(isNotRotation)
     if (left.length > 0) {
       const remaining = left.flatMap(renderChange)
       throw new ToolkitError(
@@ -77,6 +75,47 @@ export async function converge(target: Target, options: ConvergeOptions): Promis
   })
 }
 
+/**
+ * Applies and looks, and does so once more where that is all agreed to: a server that was killed may have lost what it
+ * acknowledged, which shows as something made a moment ago that is not found, or only at the end.
+ */
+async function applyAndLook(
+  target: Target,
+  plan: Plan,
+  fresh: World,
+  options: ConvergeOptions,
+): Promise<{ receipts: Receipt[]; after: World }> {
+  const receipts = new Map<string, Receipt>()
+  const pass = (world: World) => options.latch.whileOpen(() => apply(target, world, options, receipts))
+  const mayRepeat = plan.changes.every(isNotRotation)
+  let failure: unknown
+  await pass(fresh).catch((error: unknown) => {
+    if (!mayRepeat || !isToolkitError(error, 'not_found')) throw error
+    failure = error
+  })
+  let after = await observe(target)
+  if (mayRepeat && after.changes.length > 0 && isAgreed(after.changes, plan)) {
+    await pass(after)
+    after = await observe(target)
+  } else if (failure !== undefined) throw failure
+  return { receipts: [...receipts.values()], after }
+}
+
+/** A rotation is wanted once and never "there". */
+function isNotRotation({ action }: Change): boolean {
+  return action !== 'rotate_secret'
+}
+
+/** Whether the plan already gives every one of these fields its value: an object that it creates may be there by half. */
+function isAgreed(changes: readonly Change[], plan: Plan): boolean {
+  const valuesOf = ({ kind, key, fields }: Change) =>
+    fields.map(({ field, to }) => fingerprint({ action: 'update', kind, key, fields: [{ field, to }] }))
+  const agreed = new Set(plan.changes.flatMap(valuesOf))
+  return changes.every(
+    (change) => change.action !== 'remove' && change.action !== 'adopt' && valuesOf(change).every((value) => agreed.has(value)),
+  )
+}
+
 /** A plan as lines; manual steps are numbered at the end. */
 export function renderPlan({ changes, manual }: Pick<Plan, 'changes' | 'manual'>): string[] {
   const steps = manual.flatMap(({ title, steps }, index) => [`${index + 1}. by hand: ${title}`, ...steps.map((step) => `    ${step}`)])
@@ -84,8 +123,10 @@ export function renderPlan({ changes, manual }: Pick<Plan, 'changes' | 'manual'>
 }
 
 async function checkRights({ changes }: Plan, reconcilers: Reconcilers): Promise<void> {
-  const kinds = [...new Set(changes.map(({ kind }) => kind))]
-  await Promise.all(kinds.map((kind) => reconcilerFor(reconcilers, kind).checkWrite?.()))
+  // A secret that is only saved again is written to our own file.
+  const sent = changes.filter(({ action }) => action !== 'save_secret')
+  const kinds = [...new Set(sent.map(({ kind }) => kind))]
+  await Promise.all(kinds.map((kind) => reconcilerFor(reconcilers, kind).checkWrite?.(sent.filter((one) => one.kind === kind))))
 }
 
 function refuseMovedWorld(plan: Plan, fresh: World): void {
