@@ -22,7 +22,7 @@ const input = z.strictObject({
   idp: fields.idp,
   groups: z.array(groupPath).default([]).describe(`further groups besides ${ADMIN_GROUP}`),
   admin_username: userName.default('admin').describe(`person in ${ADMIN_GROUP}; the first password goes to a file`),
-  admin_email: z.email().max(255).optional(),
+  admin_email: z.email().max(255).toLowerCase().optional().describe('that person’s address'),
   auth_server_url: httpUrl
     .default('http://localhost:8888')
     .describe('public URL of the gateway’s auth server, where its web login returns to'),

@@ -14,9 +14,9 @@ import { namedGroups, person } from '../recipes.js'
 
 const one = {
   username: userName,
-  email: z.email().max(255).optional(),
-  given_name: personName.optional(),
-  family_name: personName.optional(),
+  email: z.email().max(255).toLowerCase().optional().describe('address'),
+  given_name: personName.optional().describe('first name'),
+  family_name: personName.optional().describe('last name'),
   groups: z.array(groupPath).optional(),
 }
 const someone = z.strictObject(one)

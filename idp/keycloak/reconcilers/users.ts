@@ -22,9 +22,12 @@ export function users(connected: Realm, directory: Directory, memberships: Membe
       }),
     )
   let place: Promise<boolean> | undefined
-  const hasPlace = () => {
+  /** A place that is there stays; one that is missing may be made in this very run, with the realm. */
+  const hasPlace = async () => {
     place ??= readPlace()
-    return place
+    const found = await place
+    if (!found) place = undefined
+    return found
   }
   /** Measured: an attribute that has no place is dropped in silence. */
   async function readPlace(): Promise<boolean> {
