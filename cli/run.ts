@@ -10,6 +10,7 @@ import type { CatalogRow } from '../toolkit/catalog.js'
 import { commandLine } from '../toolkit/command-line.js'
 import { createContext, type ToolkitContext } from '../toolkit/context.js'
 import { homeFolder, openHome } from '../toolkit/home.js'
+import { askForYes, isSomebodyHere } from './agreement.js'
 import { stepTeller } from './progress.js'
 import { folded, renderResult } from './render.js'
 import { requireTerminal, showSecret } from './show-secret.js'
@@ -140,7 +141,7 @@ async function approve(plan: Plan, { yes, json }: Globals, again: () => string):
   const lines = renderPlan(plan)
   if (!json || !yes) say(folded(lines, process.stderr.columns))
   if (yes) return true
-  if (!process.stdin.isTTY || !process.stderr.isTTY) {
+  if (!isSomebodyHere()) {
     const command = again()
     throw new ToolkitError(
       'declined',
@@ -149,7 +150,5 @@ async function approve(plan: Plan, { yes, json }: Globals, again: () => string):
       `look at the plan, then run: ${command}`,
     )
   }
-  const { confirm, isCancel } = await import('@clack/prompts')
-  const answer = await confirm({ message: 'Do this?', initialValue: false, output: process.stderr })
-  return !isCancel(answer) && answer
+  return askForYes()
 }

@@ -85,7 +85,7 @@ export const CATALOG = [
     load: async () => (await import('../setup/operations/check.js')).checkSetup,
   },
   {
-    name: 'doctor',
+    name: 'check_rights',
     command: ['doctor'],
     title: 'Tell what the credential can do',
     safety: 'read',

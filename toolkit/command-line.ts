@@ -7,7 +7,7 @@ export interface Flag {
   readonly field: string
   /** Spelling without dashes: `mcp-clients`. */
   readonly name: string
-  /** `switch` takes no value; `truth` takes true or false; `list` takes `a,b`; `repeated` is given once an element. */
+  /** `switch` takes no value and is off without it; `truth` takes true or false; `list` takes `a,b`; `repeated` is given once an element. */
   readonly form: 'text' | 'number' | 'switch' | 'truth' | 'list' | 'repeated'
   readonly required: boolean
   readonly positional: boolean
@@ -39,7 +39,7 @@ export function flagsOf({ input, positionals = [], repeated = {} }: Shaped): Fla
 function formOf(outer: z.ZodType, inner: z.ZodType, once: boolean): Flag['form'] {
   if (inner instanceof z.ZodArray) return once ? 'repeated' : 'list'
   if (inner instanceof z.ZodNumber) return 'number'
-  if (inner instanceof z.ZodBoolean) return outer instanceof z.ZodDefault ? 'switch' : 'truth'
+  if (inner instanceof z.ZodBoolean) return outer instanceof z.ZodDefault && outer.parse(undefined) === false ? 'switch' : 'truth'
   return 'text'
 }
 

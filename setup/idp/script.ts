@@ -1,5 +1,6 @@
 /** What every setup script shares: environment in, plan and progress on stderr, next settings on stdout ready to source. */
 import { argv, chalk, echo } from 'zx'
+import { askForYes, isSomebodyHere } from '../../cli/agreement.js'
 import { renderPlan } from '../../core/converge.js'
 import { ERRORS, EXIT_INTERRUPTED, isToolkitError, ToolkitError } from '../../core/errors.js'
 import { masked } from '../../core/secret.js'
@@ -77,12 +78,8 @@ async function runOnce(
 /** What ends something is asked for, or agreed to with `--yes`. */
 async function agreed(): Promise<boolean> {
   if (argv['yes'] === true) return true
-  if (!process.stdin.isTTY || !process.stderr.isTTY) {
-    throw new ToolkitError('declined', 'nobody is here to say yes; nothing was changed', {}, 'look at the plan, then run it with --yes')
-  }
-  const { confirm, isCancel } = await import('@clack/prompts')
-  const answer = await confirm({ message: 'Do this?', initialValue: false, output: process.stderr })
-  return !isCancel(answer) && answer
+  if (isSomebodyHere()) return askForYes()
+  throw new ToolkitError('declined', 'nobody is here to say yes; nothing was changed', {}, 'look at the plan, then run it with --yes')
 }
 
 function nonEmpty(env: NodeJS.ProcessEnv): Record<string, string> {

@@ -3,6 +3,7 @@ import { ERRORS, EXIT_INTERRUPTED } from '../../core/errors.js'
 import { SETTINGS, type Setting } from '../../core/settings.js'
 import { CLIENTS, type ClientRow, type RedirectForm } from '../../ide/catalogue.js'
 import { type Capabilities, IDPS } from '../../idp/index.js'
+import { NEEDS } from '../../setup/needs.js'
 import { CATALOG, type CatalogRow } from '../../toolkit/catalog.js'
 
 /** Section names as the markers in README.md spell them. */
@@ -33,7 +34,10 @@ async function identityProviders(): Promise<string> {
     ["the server's own policy, the same for every client", ({ server_wide }) => server_wide.map(code).join(', ') || 'nothing'],
     ['signature algorithms', ({ token }) => token.algorithms.join(', ')],
     ['groups claim', ({ token }) => code(token.groups_claim)],
-    ['rights it takes', ({ rights }) => rights.join(', ')],
+    [
+      'rights that setting up takes',
+      ({ rights }) => [...new Set(Object.values(NEEDS).flatMap((needs) => needs.flatMap((right) => rights[right])))].sort().join(', '),
+    ],
   ]
   return table(
     ['', ...columns.map(({ title }) => title)],

@@ -95,7 +95,7 @@ test('read-only is the default', async () => {
   const { result } = await server.request('tools/list')
   await server.end()
   const tools = result?.['tools'] as { name: string; annotations: { readOnlyHint: boolean } }[]
-  expect(tools.map(({ name }) => name)).toEqual(['list_m2m_clients', 'get_m2m_client', 'list_servers'])
+  expect(tools.map(({ name }) => name)).toEqual(['check_setup', 'check_rights', 'list_m2m_clients', 'get_m2m_client', 'list_servers'])
   expect(tools.every(({ annotations }) => annotations.readOnlyHint)).toBe(true)
 })
 

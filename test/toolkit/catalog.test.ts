@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { SAFETY } from '../../core/operation.js'
 import { listTools } from '../../mcp-server/tools.js'
+import { NEEDS } from '../../setup/needs.js'
 import { CATALOG, type CatalogRow, catalogRow, TOOLSETS } from '../../toolkit/catalog.js'
 import { flagsOf } from '../../toolkit/command-line.js'
 import { at, runChild } from '../fakes/child.js'
@@ -18,7 +19,7 @@ const OUR_WORDS = ['setup', 'm2m', 'check', 'credentials', 'connect-config', 'do
 /** Fields that need no description: the summaries of their operations are about them. */
 const SPEAKING = ['groups', 'description', 'client_name']
 /** Flags of every command (cli/main.ts, cli/operation-command.ts). */
-const TAKEN_FLAGS = ['home', 'json', 'debug', 'env-file', 'plan', 'yes', 'help', 'version']
+const TAKEN_FLAGS = ['home', 'json', 'debug', 'env-file', 'plan', 'plan-out', 'plan-in', 'yes', 'show-secret', 'help', 'version']
 
 describe('the catalogue', () => {
   test('every name is there once, and so is every command', () => {
@@ -37,6 +38,11 @@ describe('the catalogue', () => {
     for (const row of rows) expect(catalogRow(row.name)).toBe(row)
     expect(catalogRow('constructor')).toBeUndefined()
     expect(catalogRow('')).toBeUndefined()
+  })
+  test('rights are said of commands that exist', () => {
+    const commands = rows.map(({ command }) => command.join(' '))
+    expect(Object.keys(NEEDS).length).toBeGreaterThan(7)
+    expect(Object.keys(NEEDS).filter((command) => !commands.includes(command))).toEqual([])
   })
   test('no two rows load the same operation', () => {
     expect(new Set(loaded.map(({ operation }) => operation)).size).toBe(rows.length)
@@ -112,6 +118,12 @@ describe('every operation', () => {
       for (const field of [...positionals, ...Object.keys(repeated)]) expect(Object.keys(input.shape)).toContain(field)
     },
   )
+  test.for(loaded)('$name needs at the identity provider what its command is said to need', ({ operation, row: { command, name } }) => {
+    const asks = 'idp' in operation.input.shape && name !== 'check_rights'
+    const needs: Readonly<Record<string, readonly string[]>> = NEEDS
+    expect(operation.needs).toEqual(asks ? needs[command.join(' ')] : undefined)
+    expect(asks && operation.needs === undefined).toBe(false)
+  })
   test.for(loaded)('$name takes no field that could hold a secret', ({ operation }) => {
     expect(Object.keys(operation.input.shape).filter((field) => /password|secret$|token$/.test(field))).toEqual([])
   })
@@ -130,7 +142,7 @@ describe('every tool', () => {
   test.for(tools)('$row.name declares no output field that could hold a secret', ({ tool }) => {
     const names = fieldNames(tool.outputSchema)
     expect(names.length).toBeGreaterThan(0)
-    expect(names.filter((field) => /password|client_secret$|access_token$|^secret$|^token$/.test(field))).toEqual([])
+    expect(names.filter((field) => /password(?!_file$)|client_secret$|access_token$|^secret$|^token$/.test(field))).toEqual([])
   })
   test.for(tools)('$row.name sets all four hints, as its class says', ({ tool, row }) => {
     expect(tool.annotations).toEqual({ title: row.title, ...SAFETY[row.safety] })

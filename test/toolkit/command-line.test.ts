@@ -58,6 +58,7 @@ const TEXTS = [
   '`id`',
   'a=b',
   'ü',
+  'jsmith@example.com',
   '*',
   '\\',
   'data readers',
