@@ -79,8 +79,8 @@ export interface Reconciler<K extends Kind> {
   setSecret?(current: Observed<K>, secret: Secret): Promise<void>
   /** Keys of everything that carries our mark; absent where there is no place for one. */
   owned?(): Promise<readonly string[]>
-  /** @throws forbidden when reads alone already tell that the credential may not write this kind */
-  checkWrite?(): Promise<void>
+  /** @throws forbidden when reads alone already tell that the credential may not make these changes, all of this kind */
+  checkWrite?(changes: readonly Change[]): Promise<void>
 }
 export type Reconcilers = { readonly [K in Kind]?: Reconciler<K> }
 

@@ -19,5 +19,5 @@ export const NEEDS = {
   'setup users': ['groups:read', 'users:read', 'users:write'],
   'setup rotate-secret': ['clients:read', 'clients:write', 'groups:read'],
   'setup remove': ['clients:read', 'clients:write', 'groups:read', 'groups:write', 'users:read', 'users:write'],
-  check: ['clients:read', 'groups:read', 'users:read'],
+  check: ['tenant:read', 'clients:read', 'groups:read', 'users:read'],
 } as const satisfies Readonly<Record<string, readonly Right[]>>

@@ -83,6 +83,11 @@ export const SHOWS: Readonly<Record<string, Show>> = {
     files: ['test/live/drift.test.ts'],
     project: 'live',
   },
+  rights: {
+    title: 'Each command with exactly its roles, with all but one, and with those that see empty lists: doctor says what then happens',
+    files: ['test/live/rights.test.ts'],
+    project: 'live',
+  },
   'plan-writes-nothing': {
     title: 'Every change operation, at every provider, planned where it has something to do: 0 writes at all three servers',
     files: ['test/live/plan-writes-nothing.test.ts'],
