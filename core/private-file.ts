@@ -90,18 +90,21 @@ export async function removeFile(path: string): Promise<void> {
 }
 
 /**
- * Removes what killed runs left beside `path`: temporaries of its name that are plain, ours and over a minute old, and one
- * that is `path` itself under its first name. Never fails: what cannot be removed stays.
+ * Removes what killed runs left beside `path`, and beside `siblings` in the same folder: temporaries of their names that are
+ * plain, ours and over a minute old, and one that is such a file itself under its first name. Never fails: what cannot be
+ * removed stays.
  */
-export async function removeStale(path: string): Promise<void> {
+export async function removeStale(path: string, ...siblings: readonly string[]): Promise<void> {
   const folder = dirname(path)
-  const own = await lstat(path).catch(() => undefined)
-  for (const name of await readdir(folder).catch(() => [])) {
-    if (!isTemporaryOf(basename(path), name)) continue
-    const found = await lstat(join(folder, name)).catch(() => undefined)
-    if (found === undefined || !found.isFile() || !isOurs(found)) continue
-    const isTwin = found.ino === own?.ino && found.dev === own.dev
-    if (isTwin || (found.nlink === 1 && Date.now() - found.mtimeMs > STALE_MS)) await unlink(join(folder, name)).catch(() => undefined)
+  const names = await readdir(folder).catch(() => [])
+  for (const one of [path, ...siblings]) {
+    const own = await lstat(one).catch(() => undefined)
+    for (const name of names.filter((name) => isTemporaryOf(basename(one), name))) {
+      const found = await lstat(join(folder, name)).catch(() => undefined)
+      if (found === undefined || !found.isFile() || !isOurs(found)) continue
+      const isTwin = found.ino === own?.ino && found.dev === own.dev
+      if (isTwin || (found.nlink === 1 && Date.now() - found.mtimeMs > STALE_MS)) await unlink(join(folder, name)).catch(() => undefined)
+    }
   }
 }
 

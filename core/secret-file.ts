@@ -48,7 +48,8 @@ export function jsonSink(path: string, { render, shape, expected }: Rendering): 
     place: path,
     read: () => read(path),
     async readPending() {
-      await removeStale(pending)
+      // Also of a save that was cut off: whoever ran again within the minute saved anew beside it.
+      await removeStale(pending, path)
       return (await read(pending))?.secret
     },
     async savePending(secret) {

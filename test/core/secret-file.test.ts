@@ -116,6 +116,20 @@ describe.for(kinds)('$name', ({ sink: sinkAt, subject, file, pending, wrong }) =
     expect([lstatSync(path).ino === ino, mode(path)]).toEqual([false, '600'])
   })
 
+  test('loses what a killed save left beside it once that is a minute old, though nothing is saved again', async () => {
+    const folder = temporaryFolder()
+    const path = join(folder, 'agent.json')
+    const sink = sinkAt(path)
+    await sink.save(secret(), subject)
+    const left = ['.agent.json.', '.agent.json.pending.'].map((start) => join(folder, `${start}0123456789abcdef.tmp`))
+    for (const file of left) writeFileSync(file, 'half of a', { mode: 0o600 })
+    await sink.readPending()
+    expect(readdirSync(folder)).toHaveLength(3)
+    for (const file of left) execFileSync('touch', ['-d', '2 minutes ago', file])
+    await sink.readPending()
+    expect(readdirSync(folder)).toEqual(['agent.json'])
+  })
+
   const plantings: [string, (path: string, victim: string) => void][] = [
     ['a symbolic link to a file', (path, victim) => symlinkSync(victim, path)],
     ['a symbolic link to nothing', (path) => symlinkSync('/nonexistent/mcp-idp', path)],
