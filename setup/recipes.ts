@@ -9,6 +9,8 @@ import type { Capabilities } from '../idp/index.js'
 
 /** Client id of the shared IDE client where it can be chosen (the name that operators of the gateway know). */
 export const IDE_CLIENT_ID = 'mcp-gateway-ide'
+/** The gateway's own machine client. */
+export const GATEWAY_MACHINE = 'mcp-gateway-m2m'
 export const IDE_CLIENT_NAME = 'MCP Gateway IDE Public Client'
 /** OAuth scopes that every provider knows; without `offline_access`, which triggers consent prompts. */
 export const ADVERTISED_SCOPES = 'openid email profile'

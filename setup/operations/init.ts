@@ -11,12 +11,11 @@ import { IDPS, type Tenant } from '../../idp/index.js'
 import { audienceOf, fields, places, type SetupContext } from '../context.js'
 import { registryEnvironment } from '../environment-file.js'
 import { NEEDS } from '../needs.js'
-import { ADVERTISED_SCOPES, gatewayTenant, LIFETIMES, machineClient, namedGroups, person, webClient } from '../recipes.js'
+import { ADVERTISED_SCOPES, GATEWAY_MACHINE, gatewayTenant, LIFETIMES, machineClient, namedGroups, person, webClient } from '../recipes.js'
 import { verifiedShape, verifyMachine } from '../verify.js'
 
 const ADMIN_GROUP = 'registry-admins'
 const WEB_CLIENT = 'mcp-gateway-web'
-const MACHINE_CLIENT = 'mcp-gateway-m2m'
 
 const input = z.strictObject({
   idp: fields.idp,
@@ -93,7 +92,7 @@ export const initTenant = changeOperation({
       admin: { username: given.admin_username, password_file: files.admin.place },
       environment_file: makesClients(given) ? files.environment : null,
       verified: proved
-        ? await verifyMachine(tenant, { name: MACHINE_CLIENT, sink: files.machine, doorTo: context.doorTo }, expected)
+        ? await verifyMachine(tenant, { name: GATEWAY_MACHINE, sink: files.machine, doorTo: context.doorTo }, expected)
         : null,
       ...outcomeFields(outcome),
     }
@@ -115,7 +114,7 @@ function filesOf({ idp, admin_username, environment_file }: Input, tenant: Tenan
   return {
     admin: passwordFile(places.person(context, admin_username), { username: admin_username, issuer: tenant.issuer }),
     web: secretFile(places.client(context, WEB_CLIENT), tenant.identityFacts(WEB_CLIENT)),
-    machine: secretFile(places.identity(context, idp, MACHINE_CLIENT), tenant.identityFacts(MACHINE_CLIENT)),
+    machine: secretFile(places.identity(context, idp, GATEWAY_MACHINE), tenant.identityFacts(GATEWAY_MACHINE)),
     environment: environment_file ?? places.environment(context),
   }
 }
@@ -134,7 +133,7 @@ function gatewayClients(given: Input, files: Files, context: Context): Wanted[] 
       sink: files.web,
       ...shared,
     }),
-    machineClient(capabilities, { client_name: MACHINE_CLIENT, groups: [ADMIN_GROUP], sink: files.machine, ...shared }),
+    machineClient(capabilities, { client_name: GATEWAY_MACHINE, groups: [ADMIN_GROUP], sink: files.machine, ...shared }),
   ]
 }
 
@@ -148,7 +147,7 @@ function environmentOf(
   const settings = {
     ...tenant.registrySettings,
     [variables.web.id]: WEB_CLIENT,
-    [variables.machine.id]: MACHINE_CLIENT,
+    [variables.machine.id]: GATEWAY_MACHINE,
     MCP_ADVERTISED_SCOPES: ADVERTISED_SCOPES,
   }
   const secrets = { [variables.web.secret]: files.web.place, [variables.machine.secret]: files.machine.place }

@@ -12,7 +12,7 @@ export interface Held {
 }
 
 /** Fields of our JSON files whose value is a secret; the private members of an RSA key are in RFC 7518 section 6.3.2. */
-const SECRET_FIELDS = ['client_secret', 'access_token', 'registration_access_token', 'd', 'p', 'q', 'dp', 'dq', 'qi']
+const SECRET_FIELDS = ['client_secret', 'password', 'access_token', 'registration_access_token', 'd', 'p', 'q', 'dp', 'dq', 'qi']
 /** Files that are nothing but secrets: a token on one line, or JSON in which every text is one. */
 const WHOLE = ['provider/admin-token', 'provider/initial-access-token', 'provider/cookie-keys.json', 'provider/demo-people.json']
 

@@ -29,14 +29,21 @@ export function formsOf(html: string): Form[] {
   })
 }
 
-/** What pressing the agreeing button sends: hidden fields, the given login, and that button's own name. */
-export function filled(form: Form, login: { username: string; password: string }): URLSearchParams {
+/** What a person types: `answers` go into text fields of their names, the user name into the others. */
+export interface Typed {
+  readonly username: string
+  readonly password: string
+  readonly answers?: Readonly<Record<string, string>> | undefined
+}
+
+/** What pressing the agreeing button sends: hidden fields, what is typed, and that button's own name. */
+export function filled(form: Form, login: Typed): URLSearchParams {
   const fields = new URLSearchParams()
   for (const { type, name, value } of form.inputs) {
     if (name === '' || isButton(type)) continue
     if (type === 'password') fields.append(name, login.password)
     else if (type === 'hidden') fields.append(name, value)
-    else if (type === 'text' || type === 'email') fields.append(name, login.username)
+    else if (type === 'text' || type === 'email') fields.append(name, login.answers?.[name] ?? login.username)
   }
   const button = form.inputs.find(
     ({ type, name, value }) => isButton(type) && name !== '' && !/cancel|deny|abort|refuse|^no$/i.test(`${name} ${value}`),

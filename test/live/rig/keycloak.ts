@@ -56,8 +56,18 @@ export async function makeRealm(
     users: (wanted.people ?? []).map(userOf),
   })
   if (made.status !== 201) throw new Error(`realm ${realm}: ${made.status} ${JSON.stringify(made.body)}`)
+  await call('DELETE', `/realms/${realm}/admin-events`)
+  return realmAt(realm, server)
+}
+
+/** A realm of a random name that is not there, for the product to make; `remove` it all the same. */
+export function unmadeRealm(server = keycloak()): Realm {
+  return realmAt(`rig-${randomBytes(5).toString('hex')}`, server)
+}
+
+function realmAt(realm: string, server: KeycloakServer): Realm {
+  const call = adminOf(server)
   const path = `/realms/${realm}`
-  await call('DELETE', `${path}/admin-events`)
   return {
     realm,
     issuer: `${server.url}/realms/${realm}`,

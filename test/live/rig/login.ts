@@ -4,7 +4,7 @@
  */
 import { createHash, randomBytes } from 'node:crypto'
 import { type CookieJar, cookieJar } from './cookies.js'
-import { asksPassword, type Form, filled, formsOf } from './form.js'
+import { asksPassword, type Form, filled, formsOf, type Typed } from './form.js'
 
 const CALL_MS = 30_000
 const MOST_STEPS = 12
@@ -17,6 +17,10 @@ export interface LoginRequest {
   readonly password: string
   readonly pkce: 'S256' | 'plain' | 'none'
   readonly scope?: string
+  /** Given where the password must be changed at this login, in a form that asks for the new one twice. */
+  readonly newPassword?: string
+  /** For text fields of further pages, by name: Keycloak asks for a missing address and name at the first login. */
+  readonly answers?: Readonly<Record<string, string>>
   /** Further parameters of the authorization request, such as `resource`. */
   readonly extra?: Readonly<Record<string, string>>
 }
@@ -34,7 +38,8 @@ export async function loginByForm(request: LoginRequest): Promise<LoginResult> {
   const start = authorizationUrl(request, state, verifier)
   const jar = cookieJar()
   let next: Step = { url: start, method: 'GET' }
-  let isPasswordSent = false
+  // Each is typed once, in this order.
+  const passwords = [request.password, ...(request.newPassword === undefined ? [] : [request.newPassword])]
   for (let step = 0; step < MOST_STEPS; step++) {
     const response = await visit(next, jar)
     const location = response.headers.get('location')
@@ -49,9 +54,9 @@ export async function loginByForm(request: LoginRequest): Promise<LoginResult> {
     }
     const page = await response.text()
     const form = formToSubmit(page)
-    if (response.status !== 200 || !form || (asksPassword(form) && isPasswordSent)) return { page, status: response.status }
-    isPasswordSent ||= asksPassword(form)
-    next = submission(form, next.url, request)
+    const password = form && asksPassword(form) ? passwords.shift() : ''
+    if (response.status !== 200 || !form || password === undefined) return { page, status: response.status }
+    next = submission(form, next.url, { ...request, password })
     if (next.url.origin !== start.origin) throw new Error(`the login form posts to ${next.url.origin}`)
   }
   throw new Error(`no end after ${MOST_STEPS} steps of the login at ${start.origin}`)
@@ -117,7 +122,7 @@ function formToSubmit(page: string): Form | undefined {
   return forms.find(asksPassword) ?? forms.find(({ method }) => method === 'POST')
 }
 
-function submission(form: Form, page: URL, login: { username: string; password: string }): Step {
+function submission(form: Form, page: URL, login: Typed): Step {
   const url = new URL(form.action, page)
   const fields = filled(form, login)
   if (form.method === 'POST') return { url, method: 'POST', body: fields }
