@@ -68,9 +68,13 @@ async function main(isMixed: boolean): Promise<void> {
     const { changes } = await context.converge(await (isMixed ? mixedTarget(context) : flatTarget(context)))
     say(`converged: ${changes.length} changes`)
   } catch (error) {
-    if (!stop.signal.aborted && !isToolkitError(error)) throw error
-    if (isToolkitError(error)) process.stderr.write(`error (${error.code}): ${error.message}\n`)
-    process.exitCode = stop.signal.aborted || !isToolkitError(error) ? EXIT_INTERRUPTED : ERRORS[error.code].exit
+    if (stop.signal.aborted) {
+      process.exitCode = EXIT_INTERRUPTED
+      return
+    }
+    if (!isToolkitError(error)) throw error
+    process.stderr.write(`error (${error.code}): ${error.message}\n`)
+    process.exitCode = ERRORS[error.code].exit
   } finally {
     await toolkit.close()
   }
