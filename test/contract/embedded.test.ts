@@ -93,7 +93,7 @@ const makingMachine = (fault: Fault) => (tenant: TenantUnderTest) => {
   return tenant.latch.whileOpen(() => reconcilerOf(tenant, 'machine-client').create(spec as never, new Secret('not used')))
 }
 
-contractSuite('The embedded provider', () => embeddedUnderTest(server), [
+contractSuite('The embedded provider', (promise) => embeddedUnderTest(server, promise), [
   ...noWebClients,
   ...unique,
   ...forClients('ambiguous', 'a client that somebody else registered cannot be seen (RFC 7591 lists nothing)', unseen),

@@ -44,7 +44,7 @@ async function freePort(): Promise<number> {
   return port
 }
 
-export async function embeddedUnderTest({ provider, front }: EmbeddedServer): Promise<TenantUnderTest> {
+export async function embeddedUnderTest({ provider, front }: EmbeddedServer, promise: string): Promise<TenantUnderTest> {
   const { salt, name, sink } = namesAndSinks()
   const profile = `p-${salt}`
   const home = await mkdtemp(join(tmpdir(), 'contract-home-'))
@@ -54,7 +54,7 @@ export async function embeddedUnderTest({ provider, front }: EmbeddedServer): Pr
     EMBEDDED_INITIAL_ACCESS_TOKEN: initialAccessToken.reveal(),
     EMBEDDED_ADMIN_TOKEN: adminToken.reveal(),
   }
-  const { tenant, latch, close } = await connect(embedded, { variables, profile, home, timeoutMs: 2_000 })
+  const { tenant, latch, close } = await connect(embedded, { variables, profile, home, promise })
   const registrations = registrationsOf(issuer, join(home, 'registrations'))
   const call = async (method: string, path: string, body?: unknown) => {
     const answer = await admin(provider, method, path, body === undefined ? {} : { body })

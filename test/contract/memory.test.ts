@@ -3,4 +3,4 @@
 import { memoryUnderTest } from './memory.js'
 import { contractSuite } from './suite.js'
 
-contractSuite('The reference tenant', memoryUnderTest)
+contractSuite('The reference tenant', () => memoryUnderTest())

@@ -4,7 +4,7 @@
  */
 import { ADMINISTRATION } from './promises-administration.js'
 import { FAULT_PROMISES } from './promises-faults.js'
-import { OBJECTS } from './promises-objects.js'
+import { OBJECTS, PAGING } from './promises-objects.js'
 import { SECRETS } from './promises-secrets.js'
 import type { TenantUnderTest } from './tenant.js'
 
@@ -14,5 +14,11 @@ export interface ContractPromise {
   keep(tenant: TenantUnderTest): Promise<void>
 }
 
-/** By name: `drift user`, `fault 503 group`, `rights`. */
-export const PROMISES: Readonly<Record<string, ContractPromise>> = { ...OBJECTS, ...SECRETS, ...ADMINISTRATION, ...FAULT_PROMISES }
+/** By name: `drift user`, `fault status 503 group`, `rights`. */
+export const PROMISES: Readonly<Record<string, ContractPromise>> = {
+  ...OBJECTS,
+  ...SECRETS,
+  ...ADMINISTRATION,
+  ...FAULT_PROMISES,
+  ...PAGING,
+}

@@ -15,13 +15,13 @@ export interface Connection {
   readonly variables: Readonly<Record<string, string>>
   readonly profile: string
   readonly home: string
-  /** Long enough for a busy machine, short enough for a server that hangs. */
-  readonly timeoutMs: number
+  /** What it is for; the deadline is short where a server is meant to hang, and long on a busy machine otherwise. */
+  readonly promise: string
   readonly latch?: WriteLatch
 }
 
 /** One connection, with no patience: the contract is about single answers. */
-export async function connect(adapter: Adapter, { variables, timeoutMs, ...chosen }: Connection): Promise<Served> {
+export async function connect(adapter: Adapter, { variables, promise, ...chosen }: Connection): Promise<Served> {
   const latch = chosen.latch ?? new WriteLatch()
   const settings = new Map(Object.entries(variables))
   const doors: Door[] = []
@@ -29,7 +29,7 @@ export async function connect(adapter: Adapter, { variables, timeoutMs, ...chose
     await Promise.all(doors.map((door) => door.close()))
   }
   const open = (wanted: Parameters<Parameters<Adapter['connect']>[0]['open']>[0]) => {
-    const door = createDoor({ ...wanted, latch, timeoutMs })
+    const door = createDoor({ ...wanted, latch, timeoutMs: promise.startsWith('fault hang') ? 3_000 : 60_000 })
     doors.push(door)
     return door
   }
@@ -57,17 +57,17 @@ export function namesAndSinks(): { readonly salt: string; name(word: string): st
   }
 }
 
-/** Whether the token endpoint gives a token for a client's own credentials, or refuses a code for another reason than the client. */
+/** Whether the token endpoint takes a client for who it is: with a token, or by refusing a code of nobody rather than the client. */
 export async function acceptsClient(tokenEndpoint: string, client_id: string, secret: string): Promise<boolean> {
-  const response = await fetch(tokenEndpoint, {
-    method: 'POST',
-    body: new URLSearchParams({ grant_type: 'client_credentials' }),
-    headers: { authorization: `Basic ${Buffer.from(`${encodeURIComponent(client_id)}:${encodeURIComponent(secret)}`).toString('base64')}` },
-    signal: AbortSignal.timeout(30_000),
-  })
-  const { error } = (await response.json()) as { error?: string }
-  // RFC 6749 section 5.2: a client that is known and may not use this grant.
-  return response.status === 200 || error === 'unauthorized_client'
+  const authorization = `Basic ${Buffer.from(`${encodeURIComponent(client_id)}:${encodeURIComponent(secret)}`).toString('base64')}`
+  const ask = async (form: Record<string, string>) => {
+    const body = new URLSearchParams(form)
+    const response = await fetch(tokenEndpoint, { method: 'POST', body, headers: { authorization }, signal: AbortSignal.timeout(30_000) })
+    return { status: response.status, ...((await response.json()) as { error?: string }) }
+  }
+  if ((await ask({ grant_type: 'client_credentials' })).status === 200) return true
+  const code = await ask({ grant_type: 'authorization_code', code: 'of-nobody', redirect_uri: 'http://127.0.0.1/callback' })
+  return code.error === 'invalid_grant'
 }
 
 /** An authorization request (RFC 6749 section 4.1.1) as a browser sends it; its challenge is of RFC 7636 appendix B. */

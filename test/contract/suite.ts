@@ -11,15 +11,18 @@ export interface ContractException {
   refusal(tenant: TenantUnderTest): Promise<void>
 }
 
-/** An exception whose promise holds after all fails, so that none outlives its reason. */
+/**
+ * `makeTenant` is told the name of the promise, since a server that hangs is best met with a short deadline. An exception
+ * whose promise holds after all fails, so that none outlives its reason.
+ */
 export function contractSuite(
   name: string,
-  makeTenant: () => Promise<TenantUnderTest>,
+  makeTenant: (promise: string) => Promise<TenantUnderTest>,
   exceptions: readonly ContractException[] = [],
 ): void {
   const excepted = new Map(exceptions.map((one) => [one.promise, one]))
-  const onTenant = async (work: (tenant: TenantUnderTest) => Promise<void>): Promise<void> => {
-    const tenant = await makeTenant()
+  const onTenant = async (promise: string, work: (tenant: TenantUnderTest) => Promise<void>): Promise<void> => {
+    const tenant = await makeTenant(promise)
     try {
       await work(tenant)
     } finally {
@@ -30,7 +33,7 @@ export function contractSuite(
 
   describe(`${name} keeps its promises:`, () => {
     for (const [promise, { title, keep }] of Object.entries(PROMISES)) {
-      if (!excepted.has(promise)) test(title, () => onTenant(keep))
+      if (!excepted.has(promise)) test(title, () => onTenant(promise, keep))
     }
   })
 
@@ -42,8 +45,8 @@ export function contractSuite(
     })
     for (const { promise, reason, refusal } of exceptions) {
       test(`${promise}: ${reason}`, async () => {
-        await onTenant(refusal)
-        const held = await onTenant((tenant) => PROMISES[promise]?.keep(tenant) ?? Promise.resolve()).then(
+        await onTenant(promise, refusal)
+        const held = await onTenant(promise, (tenant) => PROMISES[promise]?.keep(tenant) ?? Promise.resolve()).then(
           () => true,
           () => false,
         )
