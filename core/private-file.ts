@@ -96,7 +96,7 @@ export async function removeFile(path: string): Promise<void> {
  */
 export async function removeStale(path: string, ...siblings: readonly string[]): Promise<void> {
   const folder = dirname(path)
-  const names = await readdir(folder).catch(() => [])
+  const names = await temporariesIn(folder)
   for (const one of [path, ...siblings]) {
     const own = await lstat(one).catch(() => undefined)
     for (const name of names.filter((name) => isTemporaryOf(basename(one), name))) {
@@ -106,6 +106,19 @@ export async function removeStale(path: string, ...siblings: readonly string[]):
       if (isTwin || (found.nlink === 1 && Date.now() - found.mtimeMs > STALE_MS)) await unlink(join(folder, name)).catch(() => undefined)
     }
   }
+}
+
+/** Listings under way. Many files of one folder are looked at at once: whoever asks meanwhile shares the listing. */
+const listings = new Map<string, Promise<readonly string[]>>()
+
+async function temporariesIn(folder: string): Promise<readonly string[]> {
+  const running = listings.get(folder) ?? readTemporaries(folder).finally(() => listings.delete(folder))
+  listings.set(folder, running)
+  return running
+}
+
+async function readTemporaries(folder: string): Promise<readonly string[]> {
+  return (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.tmp'))
 }
 
 function isTemporaryOf(file: string, name: string): boolean {
