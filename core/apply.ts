@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isToolkitError } from './errors.js'
 import { type Change, depthOf, inOrder, keyText, type Observed, type Reconciler } from './plan.js'
-import { isRef, type Kind } from './resources.js'
+import { type ClientKind, isRef, type Kind } from './resources.js'
 import type { Receipt } from './sink.js'
 import { once, type Step } from './step.js'
 import { compare, type Item, reconcilerFor, resolved, secretChange, sinkOf, type Target, type World } from './world.js'
@@ -64,12 +64,17 @@ export async function apply(target: Target, world: World, options: ApplyOptions,
   }
 }
 
-/** What may be under way at once: one kind at one depth, and not both making and removing. */
+/** No client needs another one, of whatever kind. */
+const CLIENTS: readonly Kind[] = ['public-client', 'web-client', 'machine-client'] satisfies readonly ClientKind[]
+
+/** What may be under way at once: one kind at one depth, clients of all kinds, and not both making and removing. */
 function batches(work: readonly Work[]): Work[][] {
   const found = new Map<string, Work[]>()
   for (const one of work) {
-    const name = `${one.kind} ${one.action === 'remove'} ${depthOf(one.key)}`
-    found.set(name, [...(found.get(name) ?? []), one])
+    const name = `${CLIENTS.includes(one.kind) ? 'client' : one.kind} ${one.action === 'remove'} ${depthOf(one.key)}`
+    const batch = found.get(name) ?? []
+    batch.push(one)
+    found.set(name, batch)
   }
   return [...found.values()]
 }

@@ -15,12 +15,20 @@ export async function pages<T>(read: (first: number) => Promise<readonly T[]>): 
   }
 }
 
-/** One request an item, answers in the order of the items; the first failure is thrown. */
+/** One request an item, answers in the order of the items; the first failure stops new requests and is thrown. */
 export async function eachOf<T, R>(items: readonly T[], read: (item: T) => Promise<R>): Promise<R[]> {
   const answers: R[] = []
-  for (let first = 0; first < items.length; first += AT_ONCE) {
-    answers.push(...(await Promise.all(items.slice(first, first + AT_ONCE).map(read))))
+  const queue = [...items.entries()]
+  const worker = async () => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      const [index, item] = next
+      answers[index] = await read(item).catch((error: unknown) => {
+        queue.length = 0
+        throw error
+      })
+    }
   }
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, items.length) }, worker))
   return answers
 }
 
