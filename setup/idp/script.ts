@@ -2,7 +2,7 @@
 import { argv, chalk, echo } from 'zx'
 import { askForYes, isSomebodyHere } from '../../cli/agreement.js'
 import { renderPlan } from '../../core/converge.js'
-import { ERRORS, EXIT_INTERRUPTED, isToolkitError, ToolkitError } from '../../core/errors.js'
+import { ERRORS, EXIT_INTERRUPTED, invalidInput, isToolkitError, ToolkitError } from '../../core/errors.js'
 import { masked } from '../../core/secret.js'
 import { quotePosix } from '../../ide/quote.js'
 import { catalogRow, type OperationName } from '../../toolkit/catalog.js'
@@ -20,11 +20,25 @@ export interface Script {
   input(variable: (name: string) => string | undefined): Record<string, unknown>
 }
 
+const FLAGS = ['_', 'help', 'plan', 'yes']
+
 const say = (text: string): void => void process.stderr.write(`${masked(text)}\n`)
 
 /** Runs the script; running it is the yes to its plan unless it destroys something, `--plan` stops at it. */
 export async function runScript({ operation: name, prints = {}, usage, defaults, input }: Script): Promise<void> {
   if (argv['help'] === true) return echo(usage)
+  const unknown = Object.keys(argv).filter((flag) => !FLAGS.includes(flag))
+  if (unknown.length > 0 || argv._.length > 0) {
+    // A misspelt --plan must not run for real.
+    const words = [...unknown.map((flag) => `--${flag}`), ...argv._]
+    process.exitCode = report(
+      invalidInput(
+        'the command line',
+        words.map((path) => ({ path, expected: 'a flag that --help shows' })),
+      ),
+    )
+    return
+  }
   const stop = new AbortController()
   process.once('SIGINT', () => stop.abort())
   try {
