@@ -3,6 +3,8 @@
 /** A run of which only the time is known. */
 export interface TimedRun {
   readonly ms: number
+  /** It made a part of what the others made, so that its time compares with none of theirs. */
+  readonly is_part?: true
 }
 
 /** One measured run. Requests include tokens, which are neither reads nor writes. */
@@ -86,6 +88,7 @@ function row(
     const run = runOf(round)
     return run ? [{ run, round }] : []
   })
+  const isWhole = found.every(({ run }) => !run.is_part)
   const ratios = (against: (round: Round) => Run) => median(found.map(({ run, round }) => run.ms / against(round).ms))
   const counted = found.flatMap(({ run }) => ('requests' in run ? [run] : []))
   const most = (field: 'requests' | 'reads' | 'writes') => (counted.length === 0 ? null : Math.max(...counted.map((run) => run[field])))
@@ -93,8 +96,8 @@ function row(
     what,
     median_ms: median(found.map(({ run }) => run.ms)),
     fastest_ms: Math.min(...found.map(({ run }) => run.ms)),
-    to_floor: to.floor ? ratios(({ floor }) => floor) : null,
-    to_ours: to.ours ? ratios(({ first_apply }) => first_apply) : null,
+    to_floor: to.floor && isWhole ? ratios(({ floor }) => floor) : null,
+    to_ours: to.ours && isWhole ? ratios(({ first_apply }) => first_apply) : null,
     requests: most('requests'),
     reads: most('reads'),
     writes: most('writes'),

@@ -32,6 +32,7 @@ interface Row {
   readonly name: string
   readonly give: string
   readonly measure: (program: string, work: Work, folder: string) => Promise<number>
+  readonly is_part?: true
 }
 
 const TOOLS: readonly Row[] = [
@@ -52,12 +53,13 @@ const TOOLS: readonly Row[] = [
     name: `kcadm.sh, ${KCADM_MACHINES} machines only`,
     give: 'bin/kcadm.sh of the Keycloak distribution',
     measure: kcadm,
+    is_part: true,
   },
 ]
 
 /** The tools that the variables name. */
 export function givenTools(env: NodeJS.ProcessEnv): Tool[] {
-  return TOOLS.flatMap(({ variable, name, measure }) => {
+  return TOOLS.flatMap(({ variable, name, measure, is_part }) => {
     const program = env[variable]
     if (!program) return []
     return [
@@ -66,7 +68,7 @@ export function givenTools(env: NodeJS.ProcessEnv): Tool[] {
         run: async (work) => {
           const folder = await mkdtemp(join(tmpdir(), 'mcp-idp-bench-tool-'))
           try {
-            return { ms: await measure(program, work, folder) }
+            return { ms: await measure(program, work, folder), ...(is_part ? { is_part } : {}) }
           } finally {
             await rm(folder, { recursive: true, force: true })
           }

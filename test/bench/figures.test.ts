@@ -50,6 +50,10 @@ describe('rows', () => {
       { what: 'slow', median_ms: 400, fastest_ms: 400, to_floor: 8, to_ours: 4, requests: null, reads: null, writes: null },
     ])
   })
+  test('of a tool that made a part compare with nothing', () => {
+    const [part] = rowsOf([round(100, 50, { others: { slow: { ms: 400, is_part: true } } })]).slice(3)
+    expect(part).toMatchObject({ what: 'slow', median_ms: 400, to_floor: null, to_ours: null })
+  })
 })
 
 describe('goals', () => {
