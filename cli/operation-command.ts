@@ -11,7 +11,8 @@ export async function attachOperation(command: Command, row: CatalogRow, done: (
   command.description(operation.summary)
   for (const field of operation.positionals ?? []) {
     const flag = flags.find((one) => one.field === field)
-    if (flag) command.argument(flag.required ? `<${flag.name}>` : `[${flag.name}]`, flag.help)
+    // A plan file says what is left out here.
+    if (flag) command.argument(flag.required && !operation.changes ? `<${flag.name}>` : `[${flag.name}]`, flag.help)
   }
   for (const flag of flags.filter(({ positional }) => !positional)) {
     if (flag.form === 'switch') command.option(usage(flag), help(flag))

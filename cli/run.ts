@@ -53,7 +53,9 @@ export async function runOperation(
       onStep: steps.step,
       approve: async (plan) => {
         if (saved) refuseOtherPlan(saved, plan)
-        return approve(plan, globals, () => quotePosix(commandLine(row.command, operation, input, [...whereAgain(globals), '--yes'])))
+        return approve(plan, globals, () =>
+          quotePosix(commandLine(row.command, operation, saved ? {} : input, [...whereAgain(globals), '--yes'])),
+        )
       },
     })
     const result = await operation.run(input, context)
@@ -132,9 +134,10 @@ export function stopAtInterrupt(): { signal: AbortSignal; end(): void } {
   return { signal: controller.signal, end: () => void process.off('SIGINT', onSignal).off('SIGTERM', onSignal) }
 }
 
-/** Where the command was told to look, so that the same one typed again means the same world. */
-function whereAgain({ home, envFile }: Globals): string[] {
-  return [...(home === undefined ? [] : ['--home', resolve(home)]), ...(envFile === undefined ? [] : ['--env-file', resolve(envFile)])]
+/** Where the command was told to look, so that the same one typed again means the same world and the same plan. */
+function whereAgain({ home, envFile, planIn }: Globals): string[] {
+  const places = { '--home': home, '--env-file': envFile, '--plan-in': planIn }
+  return Object.entries(places).flatMap(([flag, path]) => (path === undefined ? [] : [flag, resolve(path)]))
 }
 
 async function approve(plan: Plan, { yes, json }: Globals, again: () => string): Promise<boolean> {

@@ -35,15 +35,15 @@ export interface Asked {
 
 /** Saves a plan, 0600. Secrets are in it by the names of their files only. */
 export async function savePlanFile(path: string, { operation, input }: Asked, plan: Plan, now: Date): Promise<Receipt> {
-  const file: PlanFile = {
+  const told: Omit<PlanFile, 'digest'> = {
     version: 1,
     operation,
     input: { ...input },
     tenants: [...plan.tenants],
     changes: renderPlan(plan),
-    digest: digestOf({ operation, input }, plan),
     expires_at: new Date(now.getTime() + LIFETIME_MS).toISOString(),
   }
+  const file: PlanFile = { ...told, digest: digestOf(told, plan) }
   return savePrivateFile(path, `${JSON.stringify(file, null, 2)}\n`)
 }
 
@@ -66,7 +66,7 @@ export async function readPlanFile(path: string, operation: string, now: Date): 
   return parsed.data
 }
 
-/** @throws ToolkitError conflict with what moved, unless the plan is the one that was saved */
+/** @throws ToolkitError conflict with what moved, unless the plan is the one that was saved; invalid_input for an edited file */
 export function refuseOtherPlan(file: PlanFile, plan: Plan): void {
   if (digestOf(file, plan) === file.digest) return
   const now = renderPlan(plan)
@@ -77,6 +77,10 @@ export function refuseOtherPlan(file: PlanFile, plan: Plan): void {
       ? []
       : [`then for ${file.tenants.join(', ')}, now for ${plan.tenants.join(', ')}`]),
   ]
+  if (moved.length === 0) {
+    const problem = { path: 'digest', expected: 'the file as it was saved', found: 'an edited one' }
+    throw invalidInput('the plan file', [problem], 'make a new one with --plan-out')
+  }
   throw new ToolkitError(
     'conflict',
     ['this is not the plan that was saved; nothing was written:', ...moved.map((line) => `  ${line}`)].join('\n'),
@@ -85,8 +89,10 @@ export function refuseOtherPlan(file: PlanFile, plan: Plan): void {
   )
 }
 
-function digestOf({ operation, input }: Asked, { changes, manual, tenants }: Plan): string {
-  const text = JSON.stringify([operation, Object.entries(input).sort(), [...tenants].sort(), changes.map(fingerprint).sort(), manual])
+/** Of all that the file tells, so that nobody agrees to words that are not the plan's, and of what would be changed. */
+function digestOf({ operation, input, expires_at, ...told }: Omit<PlanFile, 'digest'>, { changes, manual, tenants }: Plan): string {
+  const sameEachTime = [changes.map(fingerprint).sort(), manual, [...tenants].sort()]
+  const text = JSON.stringify([operation, Object.entries(input).sort(), expires_at, told.changes, told.tenants, ...sameEachTime])
   return createHash('sha256').update(text).digest('hex')
 }
 
