@@ -111,6 +111,8 @@ interface Attempt {
   readonly isRead: boolean
   /** Signals of the run and of the call. */
   readonly stops: readonly AbortSignal[]
+  /** Held while it is under way: a Request that was collected no longer passes on the stop it was made with (Node 20). */
+  readonly input: string | URL | Request
 }
 
 /** 1 MB after decompression, 30 s with the body, 5 s to connect (requirements NW4). */
@@ -153,7 +155,7 @@ export function createDoor(options: DoorOptions): Door {
     }
     const stops = [options.signal, init.signal ?? request?.signal].filter((one) => one !== undefined && one !== null)
     const body = await bufferedBody(init.body ?? request?.body, headers)
-    const attempt = () => answerTo({ method, url, headers, body, isRead, stops })
+    const attempt = () => answerTo({ method, url, headers, body, isRead, stops, input })
     return isRead ? patience.read(url.origin, attempt, [closed.signal, ...stops]) : patience.write(url.origin, attempt)
   }
 

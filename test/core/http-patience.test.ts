@@ -331,7 +331,7 @@ describe('no wait', () => {
       return { call: one.send({ method: 'GET', url: origin }), stopNow: () => one.close() }
     },
   }
-  test.for(Object.keys(stops))('outlives %s by 100 ms', async (shape) => {
+  test.for(Object.keys(stops))('outlives %s by a moment, not by the wait', async (shape) => {
     const server = await fake(first(...times(9, says(503, { 'retry-after': '5' }))))
     const { call, stopNow } = (stops[shape] ?? expect.fail())(server.origin, new AbortController())
     const failure = failureOf(call)
@@ -340,7 +340,8 @@ describe('no wait', () => {
     stopNow()
     const { result, ms } = await timed(failure)
     expect(result).toMatchObject({ code: 'unavailable', details: { reason: 'stopped' } })
-    expect(ms).toBeLessThan(100)
+    // A moment is 100 ms on an idle machine; the wait that was asked for is 5 s.
+    expect(ms).toBeLessThan(1_000)
     expect(server.requests).toHaveLength(1)
   })
 })
