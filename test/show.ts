@@ -90,6 +90,11 @@ export const SHOWS: Readonly<Record<string, Show>> = {
     files: ['test/live/drift.test.ts'],
     project: 'live',
   },
+  foreign: {
+    title: 'A hundred objects of others with names like ours: none differs after everything we do; what is ours is removed, exactly',
+    files: ['test/live/foreign.test.ts'],
+    project: 'live',
+  },
   paging: {
     title:
       'Lists of 0, 1, 100, 101, 200, 201 and 1,001 of each kind are counted exactly; a last page that fails is an error, never a short list',
@@ -129,6 +134,11 @@ export const SHOWS: Readonly<Record<string, Show>> = {
       'test/contract/embedded.test.ts',
       'test/live/contract.test.ts',
     ],
+    project: 'both',
+  },
+  evidence: {
+    title: 'Every request that an adapter makes of Keycloak was answered by the real server, as a proxy before it saw; 0 unproved',
+    files: ['test/live/evidence.test.ts', 'test/docs/evidence.test.ts'],
     project: 'both',
   },
   'kill-exhaustive': {

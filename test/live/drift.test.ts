@@ -140,7 +140,7 @@ const replaceMapper = async (at: At, name: string, protocolMapper: string, confi
 const membership = async (at: At, method: 'PUT' | 'DELETE', path: (typeof GROUPS)[number]) =>
   realm.admin(method, `/users/${await at.account()}/groups/${groupIds.get(path)}`)
 
-const REFRESHED_GRANTS: readonly Edit[] = [
+const GRANTS: readonly Edit[] = [
   { field: 'grant_types', how: 'password grant on', edit: (at) => put(at, { directAccessGrantsEnabled: true }) },
   { field: 'grant_types', how: 'implicit flow on', edit: (at) => put(at, { implicitFlowEnabled: true }) },
   { field: 'grant_types', how: 'device flow on', edit: (at) => attribute(at, 'oauth2.device.authorization.grant.enabled', 'true') },
@@ -162,7 +162,7 @@ const COMMON: readonly Edit[] = [
     how: 'a wildcard added',
     edit: (at) => put(at, { redirectUris: [...redirects(at.client), 'http://localhost/*'] }),
   },
-  ...REFRESHED_GRANTS,
+  ...GRANTS,
   { field: 'full_scope', how: 'on', edit: (at) => put(at, { fullScopeAllowed: true }) },
   { field: 'groups_claim', how: 'mapper removed', edit: (at) => removeMapper(at, 'groups') },
   { field: 'groups_claim', how: 'full paths', edit: (at) => configure(at, 'groups', { 'full.path': 'true' }) },
