@@ -73,13 +73,16 @@ async function look({ rights, reconcilers }: Tenant, owned: readonly string[]): 
 }
 
 /** A machine's token. */
-async function mint(adapter: Adapter, { idp, identityFacts }: Tenant, client_id: string, { content }: MemorySink): Promise<void> {
-  const latch = new WriteLatch()
-  const doorTo = (origin: string) => createDoor({ origins: [origin], latch, isRead: () => true })
+async function mint(adapter: Adapter, { issuer, idp, identityFacts }: Tenant, client_id: string, { content }: MemorySink): Promise<void> {
+  const door = createDoor({ origins: [new URL(issuer).origin], latch: new WriteLatch(), isRead: () => true })
   const { identity_name, ...fields } = identityFacts('machine')
   const identity = { identity_name, auth_provider: idp, client_id, client_secret: new Secret(content?.secret ?? ''), fields }
-  const { token } = await adapter.mint(identity as Parameters<Adapter['mint']>[0], doorTo)
-  expect(token.token_type).toMatch(/^bearer$/i)
+  try {
+    const { token } = await adapter.mint(identity as Parameters<Adapter['mint']>[0], () => door)
+    expect(token.token_type).toMatch(/^bearer$/i)
+  } finally {
+    await door.close()
+  }
 }
 
 /** At a Keycloak behind `url`: a realm that is made and filled, and one of somebody else that is adopted with all that it holds. */

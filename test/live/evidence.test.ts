@@ -5,12 +5,12 @@
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { evidenceDocument, type Standing, standing, textOf, VENDORS, type VendorName } from '../docs/evidence.js'
+import { type Answered, evidenceDocument, type Standing, standing, textOf, VENDORS, type VendorName } from '../docs/evidence.js'
 import { providerInTemporaryFolder } from '../idp/embedded/provider.js'
 import { everythingAtEmbedded, everythingAtKeycloak } from './everything.js'
 import { keycloak, unmadeRealm } from './rig/keycloak.js'
 import { freePort } from './rig/server.js'
-import { startWitness, type Witness } from './witness.js'
+import { witnessed } from './witness.js'
 
 const root = resolve(import.meta.dirname, '../..')
 const NAMES = Object.keys(VENDORS) as VendorName[]
@@ -29,8 +29,7 @@ const foundOf = (name: VendorName): Found => {
 
 beforeAll(async () => {
   for (const name of NAMES) {
-    const { witness, version } = await WITNESSED[name]()
-    const record = await witness.close()
+    const { record, version } = await WITNESSED[name]()
     found.set(name, { ...standing(VENDORS[name].operations, record), version, requests: record.length })
   }
 }, 300_000)
@@ -48,25 +47,30 @@ afterAll(() => {
   expect(total).toBeGreaterThan(0)
 })
 
-async function atKeycloak(): Promise<{ witness: Witness; version: string }> {
-  const witness = await startWitness(keycloak().url)
-  await everythingAtKeycloak(witness.url)
+interface Asking {
+  readonly record: readonly Answered[]
+  readonly version: string
+}
+
+async function atKeycloak(): Promise<Asking> {
+  const record = await witnessed(keycloak().url, everythingAtKeycloak)
   const { body } = await unmadeRealm().admin<{ systemInfo?: { version?: string } }>('GET', '/../../serverinfo')
-  return { witness, version: body.systemInfo?.version ?? '' }
+  return { record, version: body.systemInfo?.version ?? '' }
 }
 
 /** The provider must know the proxy's address, and the proxy the provider's. */
-async function atEmbedded(): Promise<{ witness: Witness; version: string }> {
+async function atEmbedded(): Promise<Asking> {
   const port = await freePort()
-  const witness = await startWitness(`http://127.0.0.1:${port}`)
-  const provider = await providerInTemporaryFolder({ port, publicOrigin: witness.url })
-  try {
-    await everythingAtEmbedded(provider.running)
-  } finally {
-    await provider.stop()
-  }
+  const record = await witnessed(`http://127.0.0.1:${port}`, async (url) => {
+    const provider = await providerInTemporaryFolder({ port, publicOrigin: url })
+    try {
+      await everythingAtEmbedded(provider.running)
+    } finally {
+      await provider.stop()
+    }
+  })
   const { version } = JSON.parse(readFileSync(join(root, 'node_modules/oidc-provider/package.json'), 'utf8')) as { version: string }
-  return { witness, version }
+  return { record, version }
 }
 
 describe.each(NAMES)('%s', (name) => {

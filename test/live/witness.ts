@@ -2,13 +2,8 @@
 import type { Answered } from '../docs/evidence.js'
 import { startFront } from './front.js'
 
-export interface Witness {
-  readonly url: string
-  /** Ends it and tells every request, in no order of meaning. */
-  close(): Promise<readonly Answered[]>
-}
-
-export async function startWitness(target: string): Promise<Witness> {
+/** Every request that `work` makes of the server behind `target` by way of the address it is given, in no order of meaning. */
+export async function witnessed(target: string, work: (url: string) => Promise<void>): Promise<readonly Answered[]> {
   const record: Answered[] = []
   const front = await startFront(target, ({ method, path, authorization }, answer, passOn) => {
     const scheme = authorization === '' ? 'none' : (authorization.split(' ', 1)[0] ?? '')
@@ -16,11 +11,10 @@ export async function startWitness(target: string): Promise<Witness> {
     answer.once('close', () => record.push({ method, path, scheme, status: answer.writableFinished ? answer.statusCode : undefined }))
     passOn(true)
   })
-  return {
-    url: front.url,
-    async close() {
-      await front.close()
-      return record
-    },
+  try {
+    await work(front.url)
+  } finally {
+    await front.close()
   }
+  return record
 }
