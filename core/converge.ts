@@ -106,14 +106,15 @@ function isNotRotation({ action }: Change): boolean {
   return action !== 'rotate_secret'
 }
 
-/** Whether the plan already gives every one of these fields its value: an object that it creates may be there by half. */
+/**
+ * Whether the plan already gives every one of these fields its value: an object that it creates may be there by half. To
+ * take something over was agreed to for whatever shows up as nobody's: a tenant that becomes ours may show its people so.
+ */
 function isAgreed(changes: readonly Change[], plan: Plan): boolean {
   const valuesOf = ({ kind, key, fields }: Change) =>
     fields.map(({ field, to }) => fingerprint({ action: 'update', kind, key, fields: [{ field, to }] }))
   const agreed = new Set(plan.changes.flatMap(valuesOf))
-  return changes.every(
-    (change) => change.action !== 'remove' && change.action !== 'adopt' && valuesOf(change).every((value) => agreed.has(value)),
-  )
+  return changes.every((change) => change.action !== 'remove' && valuesOf(change).every((value) => agreed.has(value)))
 }
 
 /** A plan as lines; manual steps are numbered at the end. */

@@ -4,6 +4,7 @@ import type { Reconciler } from '../../core/plan.js'
 import { connectRealm } from '../../idp/keycloak/connect.js'
 import { createDirectory, type Directory } from '../../idp/keycloak/directory.js'
 import { createMemberships, type Memberships } from '../../idp/keycloak/memberships.js'
+import { peopleMark } from '../../idp/keycloak/people-mark.js'
 import { machineClients } from '../../idp/keycloak/reconcilers/clients.js'
 import { groups } from '../../idp/keycloak/reconcilers/groups.js'
 import { users } from '../../idp/keycloak/reconcilers/users.js'
@@ -58,7 +59,7 @@ export async function connectTo(realm: Realm, { profile = 'default', serviceAcco
     directory,
     memberships,
     groups: groups(connected, directory),
-    users: users(connected, directory, memberships),
+    users: users(connected, directory, memberships, peopleMark(connected)),
     machines: machineClients(connected, directory, memberships),
     latch,
     write: (work) => latch.whileOpen(work),

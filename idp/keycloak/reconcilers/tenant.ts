@@ -10,6 +10,7 @@ import type { Resources } from '../../../core/resources.js'
 import { OWNER_MARK } from '../../../core/vocabulary.js'
 import type { Realm } from '../connect.js'
 import { ownerOf } from '../ownership.js'
+import type { PeopleMark } from '../people-mark.js'
 import { requireRight } from '../rights.js'
 import { asking, forbidden } from '../vendor-error.js'
 
@@ -37,7 +38,7 @@ const wholeRealm = z.object({
   attributes: z.record(z.string(), z.unknown()).default({}),
 })
 
-export function tenants(realm: Realm): Reconciler<'tenant'> {
+export function tenants(realm: Realm, { makePlace }: PeopleMark): Reconciler<'tenant'> {
   const { api, realm: name, profile } = realm
   const ask = <T>(call: () => Promise<T>) => asking({ kind: 'tenant', key: name, needs: 'tenant:write' }, call)
   const whole = async () => {
@@ -58,12 +59,12 @@ export function tenants(realm: Realm): Reconciler<'tenant'> {
       const body = { ...representationOf(spec), realm: name, attributes: { [OWNER_MARK]: profile } }
       // Enabled last: a run that is cut off leaves a realm that the next one must still touch.
       await asking({ kind: 'tenant', key: name, needs: 'tenant:create' }, () => api.realms.create({ ...body, enabled: false }))
-      await givePeopleAPlace()
+      await makePlace()
       if (spec.enabled) await ask(() => api.realms.update({ realm: name }, { enabled: true }))
       return {}
     },
     async update(current, fields) {
-      await givePeopleAPlace()
+      await makePlace()
       // A PUT keeps the fields that it leaves out, but replaces the attributes as a whole (measured).
       const adopted = current.owner === 'nobody' ? { attributes: { ...(await whole()).attributes, [OWNER_MARK]: profile } } : {}
       await ask(() => api.realms.update({ realm: name }, { ...representationOf(fields), ...adopted }))
@@ -72,14 +73,6 @@ export function tenants(realm: Realm): Reconciler<'tenant'> {
       throw unsupported(`removing realm ${name}`, 'tenant removal', 'a realm holds what others made')
     },
     checkWrite: async () => requireRight(realm, (await realm.exists()) ? 'tenant:write' : 'tenant:create'),
-  }
-
-  /** An attribute of people that only administrators see; Keycloak drops an attribute that the profile does not name. */
-  async function givePeopleAPlace(): Promise<void> {
-    const { attributes = [], ...rest } = await ask(() => api.users.getProfile({ realm: name }))
-    if (attributes.some((one) => one.name === OWNER_MARK)) return
-    const place = { name: OWNER_MARK, displayName: 'Made by', permissions: { view: ['admin'], edit: ['admin'] }, multivalued: false }
-    await ask(() => api.users.updateProfile({ realm: name, ...rest, attributes: [...attributes, place] }))
   }
 }
 

@@ -1,11 +1,12 @@
 /** People of a realm. Service accounts are users of the server, but no people, and never appear. */
-import { isToolkitError, ToolkitError } from '../../../core/errors.js'
+import { ToolkitError } from '../../../core/errors.js'
 import type { Observed, Reconciler } from '../../../core/plan.js'
 import { OWNER_MARK } from '../../../core/vocabulary.js'
 import type { Realm } from '../connect.js'
 import type { Directory } from '../directory.js'
 import type { Memberships } from '../memberships.js'
 import { ownerOf } from '../ownership.js'
+import type { PeopleMark } from '../people-mark.js'
 import { observedPerson, refusedPerson, refuseSpelling, representationOf } from '../person-fields.js'
 import { requireRight } from '../rights.js'
 import { asking } from '../vendor-error.js'
@@ -13,7 +14,7 @@ import { asking } from '../vendor-error.js'
 const NEEDS = ['manage-users']
 
 /** Where the realm's user profile has no place for our mark, a person that is named counts as ours, and nobody is listed as such. */
-export function users(connected: Realm, directory: Directory, memberships: Memberships): Reconciler<'user'> {
+export function users(connected: Realm, directory: Directory, memberships: Memberships, { hasPlace }: PeopleMark): Reconciler<'user'> {
   const { api, realm, profile, exists } = connected
   const ask = <T>(key: string, call: () => Promise<T>) =>
     asking({ kind: 'user', key, needs: NEEDS }, () =>
@@ -21,28 +22,6 @@ export function users(connected: Realm, directory: Directory, memberships: Membe
         throw refusedPerson(error, key) ?? error
       }),
     )
-  let place: Promise<boolean> | undefined
-  /** A place that is there stays; one that is missing may be made in this very run, with the realm. */
-  const hasPlace = async () => {
-    place ??= readPlace()
-    const found = await place
-    if (!found) place = undefined
-    return found
-  }
-  /** Measured: an attribute that has no place is dropped in silence. */
-  async function readPlace(): Promise<boolean> {
-    try {
-      const { attributes = [], unmanagedAttributePolicy = 'DISABLED' } = await ask('profile', () => api.users.getProfile({ realm }))
-      const declared = attributes.find(({ name }) => name === OWNER_MARK)
-      if (declared === undefined) return ['ENABLED', 'ADMIN_EDIT'].includes(unmanagedAttributePolicy)
-      const { view = [], edit = [] } = declared.permissions ?? {}
-      return [view, edit].every((who) => who.includes('admin'))
-    } catch (error) {
-      if (isToolkitError(error, 'forbidden')) return false
-      throw error
-    }
-  }
-
   return {
     secret: 'initial',
     async observe(keys) {
