@@ -28,8 +28,9 @@ export default defineConfig({
           maxWorkers: 2,
           // Vitest wants a group of its own for a project with its own number of workers.
           sequence: { groupOrder: 1 },
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          // A realm alone may take many seconds on a busy machine.
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
         },
       },
     ],

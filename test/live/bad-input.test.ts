@@ -25,7 +25,7 @@ import { keycloak, makeRealm, type Realm } from './rig/keycloak.js'
 const IDE = ['setup', 'ide-client', '--idp', 'keycloak']
 const machine = (name: string) => ['setup', 'm2m-app', '--idp', 'keycloak', '--name', name, '--groups', 'data-readers']
 /** The door gives up after 3 s where it is told to; the rest is starting and ending. */
-const DEADLINE_MS = 30_000
+const DEADLINE_MS = 60_000
 /** An answer of 100 MB is left long before its end. */
 const MOST_READ = 20_000_000
 

@@ -7,7 +7,7 @@ import { inject } from 'vitest'
 import type { KeycloakServer } from './server.js'
 
 /** One call may take this long, milliseconds. */
-const CALL_MS = 30_000
+const CALL_MS = 120_000
 /** A token of admin-cli lives 60 s. */
 const TOKEN_MS = 45_000
 const EVENTS_PAGE = 500
