@@ -48,6 +48,20 @@ describe('what is lost after it was acknowledged', () => {
     expect(world.all('public-client')).toHaveLength(1)
   })
 
+  test('is taken over where that was agreed to: a tenant that becomes ours may show what is in it as nobody’s', async () => {
+    const disowning = (world: ReturnType<typeof rig>) => atStep('group', () => world.disown('public-client', 'ide', 'nobody'))
+    const agreed = rig()
+    await agreed.converge([publicClient('ide')])
+    await agreed.converge([group('a'), { ...publicClient('ide'), adopt: true }], disowning(agreed))
+    expect(agreed.all('public-client')).toMatchObject([{ owner: 'us' }])
+
+    const unasked = rig()
+    await unasked.converge([publicClient('ide')])
+    const failure = await failureOf(unasked.converge([group('a'), publicClient('ide')], disowning(unasked)))
+    expect(failure).toMatchObject({ code: 'conflict' })
+    expect(unasked.all('public-client')).toMatchObject([{ owner: 'nobody' }])
+  })
+
   test('in part is completed', async () => {
     const world = rig()
     await world.converge(
