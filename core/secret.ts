@@ -40,7 +40,7 @@ export class Secret {
 }
 
 /**
- * The text with every known secret replaced by `[secret]`: raw, as JSON, percent- and form-encoded and in base64.
+ * The text with every known secret replaced by `[secret]`: raw, as JSON, percent- and form-encoded, in base64 and in hex.
  * Results are built from allow-listed fields; this only catches what slipped through, at the edge of a surface.
  */
 export function masked(text: string): string {
@@ -58,5 +58,6 @@ function spellings(value: string): string[] {
   const percent = encodeURIComponent(bytes.toString())
   const form = new URLSearchParams({ v: value }).toString().slice('v='.length)
   const json = JSON.stringify(value).slice(1, -1)
-  return [...new Set([value, json, percent, form, bytes.toString('base64'), bytes.toString('base64url')])]
+  const hex = bytes.toString('hex')
+  return [...new Set([value, json, percent, form, bytes.toString('base64'), bytes.toString('base64url'), hex, hex.toUpperCase()])]
 }

@@ -101,6 +101,7 @@ export function createContext(around: Surroundings): ToolkitContext {
         latch,
         ...stopping,
         ...(planOnly ? { planOnly } : {}),
+        patienceMs: doorTimes(settings).patienceMs,
         ...(onPlan ? { onPlan } : {}),
         approve: around.approve,
         onStep: around.onStep ?? ((step) => progress(stepText(step))),

@@ -49,6 +49,8 @@ describe('masking', () => {
     ['base64', (text) => Buffer.from(text).toString('base64')],
     ['base64url', (text) => Buffer.from(text).toString('base64url')],
     ['inside JSON', (text) => JSON.stringify(text).slice(1, -1)],
+    ['hex', (text) => Buffer.from(text).toString('hex')],
+    ['hex in capitals', (text) => Buffer.from(text).toString('hex').toUpperCase()],
   ]
   test.for(spellings)('a known secret is masked when it is spelled %s', ([, spell]) => {
     const text = `before ${spell(value)} between ${spell(value)} after`

@@ -3,6 +3,7 @@
  * repeats what was submitted, in every field that an error may have.
  */
 import { answerJson, type FakeServer, type SeenRequest, serve } from '../fakes/server.js'
+import { type RealmSecrets, realmAnswer } from './echoing-realm.js'
 
 /** Where it refuses: at the administrator's login, at reads, at writes, at a machine's token; and how. */
 export interface Refusing {
@@ -19,11 +20,15 @@ export interface EchoingKeycloak extends FakeServer {
   readonly refusals: () => number
 }
 
-export async function echoingKeycloak(planted: {
-  adminToken: string
-  clientSecret: string
-  registrationToken: string
-}): Promise<EchoingKeycloak> {
+export interface Planted extends RealmSecrets {
+  readonly adminToken: string
+  /** What a machine gets for its secret. */
+  readonly mintedToken: string
+  /** The vendor's own, told in its errors; nobody sent it. */
+  readonly vendorSecret: string
+}
+
+export async function echoingKeycloak(planted: Planted): Promise<EchoingKeycloak> {
   let refusing: Refusing = { at: 'nothing', status: 200, as: 'json' }
   const submitted = new Set<string>()
   let refusals = 0
@@ -33,7 +38,7 @@ export async function echoingKeycloak(planted: {
     const [pathname = ''] = request.path.split('?', 1)
     if (kindOf(request.method, pathname) === refusing.at) {
       refusals += 1
-      const text = secrets.join(' ')
+      const text = [...secrets, `(database password ${planted.vendorSecret})`].join(' ')
       const words = {
         error_description: `wrong: ${text}`,
         errorMessage: `cannot use ${text}`,
@@ -58,16 +63,14 @@ export async function echoingKeycloak(planted: {
       return answerJson(response, 200, { issuer, token_endpoint: `${issuer}/protocol/openid-connect/token` })
     }
     if (pathname.endsWith('/token')) {
-      return answerJson(response, 200, { access_token: planted.adminToken, token_type: 'Bearer', expires_in: 300 })
+      const access_token = pathname.startsWith('/realms/master/') ? planted.adminToken : planted.mintedToken
+      return answerJson(response, 200, { access_token, token_type: 'Bearer', expires_in: 300 })
     }
-    const secret = { secret: planted.clientSecret, registrationAccessToken: planted.registrationToken }
-    if (request.method === 'GET' && /\/clients\/?$/.test(pathname))
-      return answerJson(response, 200, [{ id: 'a', clientId: 'account', access: { manage: true }, ...secret }])
-    if (request.method === 'GET' && /\/groups\/?$/.test(pathname))
-      return answerJson(response, 200, [
-        { id: 'g', name: 'demo-readers', path: '/demo-readers', access: { manage: true, manageMembership: true } },
-      ])
-    answerJson(response, 404, { error: 'unknown', ...secret })
+    const answer = realmAnswer(request, planted)
+    const location = `${pathname.replace(/\/$/, '')}/made`
+    if (answer?.body !== undefined) return answerJson(response, answer.status, answer.body)
+    if (answer) return void response.writeHead(answer.status, { location }).end()
+    answerJson(response, 404, { error: 'unknown', secret: planted.clientSecret })
   })
   return Object.assign(server, {
     submitted,
@@ -78,22 +81,26 @@ export async function echoingKeycloak(planted: {
   })
 }
 
-function kindOf(method: string, path: string): Refusing['at'] {
+function kindOf(method: string, path: string): Refusing['at'] | 'metadata' {
   if (path.endsWith('/token')) return path.startsWith('/realms/master/') ? 'login' : 'token'
-  if (path.endsWith('/.well-known/openid-configuration')) return 'nothing'
+  if (path.endsWith('/.well-known/openid-configuration')) return 'metadata'
   return method === 'GET' ? 'read' : 'write'
 }
 
 /** In the order of what a vendor would most likely repeat: body fields, then the header's credential. */
 function secretsIn({ headers, body }: SeenRequest): string[] {
   const form = new URLSearchParams(headers['content-type']?.includes('form') ? body : '')
-  const [, json = ''] = headers['content-type']?.includes('json') ? (/"secret":"([^"]+)"/.exec(body) ?? []) : []
+  const json = headers['content-type']?.includes('json') ? body : ''
+  // A client's secret, and a person's password.
+  const sent = [...json.matchAll(/"secret":"([^"]+)"|"type":"password","value":"([^"]+)"/g)].map(
+    ([, secret, password]) => secret ?? password,
+  )
   const [, scheme = '', credential = ''] = /^(Basic|Bearer) (.+)$/.exec(headers.authorization ?? '') ?? []
   const [, basic = ''] = scheme === 'Basic' ? Buffer.from(credential, 'base64').toString().split(':') : []
   const candidates = [
     form.get('password'),
     form.get('client_secret'),
-    json,
+    ...sent,
     decodeURIComponent(basic.replaceAll('+', '%20')),
     scheme === 'Bearer' ? credential : '',
   ]

@@ -1,7 +1,7 @@
 /**
- * Six kinds of secret are planted or made, every operation is run by every surface, with success and failure, and all that
- * came out is searched: raw, base64, percent-encoded, hex. They are found in their files and nowhere else. The search is
- * proved by a leak planted in each place.
+ * Sixteen secrets are planted and more are made, every operation is run by every surface, with success and failure, and all
+ * that came out is searched: raw, base64, percent- and form-encoded, as JSON and in hex. They are found in their files and
+ * nowhere else. The search is proved by a leak planted in each place.
  */
 import { randomBytes } from 'node:crypto'
 import { appendFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
@@ -15,27 +15,43 @@ import { type BuiltCli, buildCli } from '../cli/built.js'
 import { startWorld, type TestWorld } from '../cli/world.js'
 import { frames } from '../mcp-server/frames.js'
 import { type EchoingKeycloak, echoingKeycloak, type Refusing } from './echoing-keycloak.js'
+import { CLIENTS } from './echoing-realm.js'
 import { type Held, holders, leaks, secretsOf } from './secrets.js'
 
 /** One planted secret a name; the letters alone look like an error code, which errors may repeat. */
 const letters = (length: number) => [...randomBytes(length)].map((byte) => String.fromCharCode(97 + (byte % 26))).join('')
-const PLANTED = {
-  'client secret': `planted-client-${randomBytes(18).toString('base64url')}`,
-  'admin password': letters(28),
-  'access token': [
+const jwt = () =>
+  [
     'eyJhbGciOiJSUzI1NiJ9',
     Buffer.from(JSON.stringify({ planted: letters(20) })).toString('base64url'),
     randomBytes(40).toString('base64url'),
-  ].join('.'),
-  'registration access token': `planted-registration-${randomBytes(18).toString('base64url')}`,
-  'identity secret': `planted identity/${randomBytes(18).toString('base64')}&=%`,
+  ].join('.')
+const named = (name: string) => `planted-${name}-${randomBytes(18).toString('base64url')}`
+/** Spelled otherwise in JSON, in a form and in a URL. */
+const awkward = (name: string) => `planted ${name}/${randomBytes(18).toString('base64')}&=%"\\`
+const PLANTED = {
+  'client secret': named('machine'),
+  'web client secret': named('web'),
+  'public client secret': named('public'),
+  'rotated secret': named('rotated'),
+  'first password of a person': named('person'),
+  'admin password': letters(28),
+  'admin client secret': awkward('administrator'),
+  'access token': jwt(),
+  'minted token': jwt(),
+  'registration access token': named('registration'),
+  'initial access token': named('initial'),
+  'provider admin token': named('provider'),
+  'identity secret': awkward('identity'),
   'registry token': `planted.registry.${randomBytes(24).toString('base64url')}`,
+  'vendor secret': awkward('vendor'),
+  'mail password': named('mail'),
 }
 
 /** What came out, by the place it came out of. */
-const SINKS = ['stdout', 'stderr', 'plan', 'frames', 'errors', 'arguments', 'logs'] as const
+const SINKS = ['stdout', 'stderr', 'plan', 'plan files', 'frames', 'errors', 'arguments', 'logs'] as const
 type Sink = (typeof SINKS)[number]
-const caught: Record<Sink, string[]> = { stdout: [], stderr: [], plan: [], frames: [], errors: [], arguments: [], logs: [] }
+const caught = Object.fromEntries(SINKS.map((sink) => [sink, []])) as unknown as Record<Sink, string[]>
 const found = (sink: Sink, secrets: readonly Held[]) => leaks(caught[sink].join('\n'), secrets)
 
 const REFUSALS: readonly Refusing[] = [
@@ -66,8 +82,13 @@ beforeAll(async () => {
   world = await startWorld(built)
   keycloak = await echoingKeycloak({
     adminToken: PLANTED['access token'],
+    mintedToken: PLANTED['minted token'],
     clientSecret: PLANTED['client secret'],
+    webSecret: PLANTED['web client secret'],
+    publicSecret: PLANTED['public client secret'],
     registrationToken: PLANTED['registration access token'],
+    vendorSecret: PLANTED['vendor secret'],
+    mailPassword: PLANTED['mail password'],
   })
   await mkdir(join(world.home, 'planted'), { mode: 0o700 })
   const identity = { identity_name: 'planted', auth_provider: 'keycloak', client_id: 'planted', client_secret: PLANTED['identity secret'] }
@@ -86,7 +107,32 @@ afterAll(async () => {
 })
 
 const place = (file: string) => join(world.home, 'planted', file)
-const keycloakSettings = () => ({ KEYCLOAK_URL: keycloak.origin, KEYCLOAK_REALM: 'x', KEYCLOAK_ADMIN_PASSWORD: PLANTED['admin password'] })
+const keycloakSettings = (): Record<string, string> => ({
+  ...{ KEYCLOAK_URL: keycloak.origin, KEYCLOAK_REALM: 'x', KEYCLOAK_ADMIN_PASSWORD: PLANTED['admin password'] },
+  // It never gets better.
+  MCP_IDP_PATIENCE: '0',
+})
+const serviceAccountSettings = () => ({
+  ...{ ...keycloakSettings(), KEYCLOAK_ADMIN_CLIENT_ID: 'planted', KEYCLOAK_ADMIN_CLIENT_SECRET: PLANTED['admin client secret'] },
+})
+
+/** Left by runs that were cut off: the next ones take these for the new secret and the first password. */
+async function plantPending(): Promise<void> {
+  const save = async (folder: string, file: string, content: object) => {
+    await mkdir(join(world.home, folder), { mode: 0o700, recursive: true })
+    await writeFile(join(world.home, folder, file), JSON.stringify(content), { mode: 0o600 })
+  }
+  const machine = {
+    identity_name: CLIENTS['machine-client'],
+    auth_provider: 'keycloak',
+    client_id: '',
+    client_secret: PLANTED['rotated secret'],
+  }
+  await save('identities', `agent-${CLIENTS['machine-client']}.json.pending`, machine)
+  const issuer = `${keycloak.origin}/realms/x`
+  const person = { username: 'newcomer', issuer, password: PLANTED['first password of a person'], temporary: true }
+  await save('people', 'newcomer.json.pending', person)
+}
 
 /** Command lines of every process on this machine, again and again. */
 function sampleArguments(into: string[]): { stop(): Promise<void> } {
@@ -117,6 +163,8 @@ async function run(words: readonly string[], variables: Record<string, string> =
   caught.stdout.push(ran.stdout)
   caught.stderr.push(ran.stderr)
   if (words.includes('--plan')) caught.plan.push(ran.stdout, ran.stderr)
+  const planOut = words[words.indexOf('--plan-out') + 1]
+  if (words.includes('--plan-out') && planOut !== undefined && ran.exit === 0) caught['plan files'].push(await readFile(planOut, 'utf8'))
   counts.commands += 1
 }
 
@@ -126,8 +174,12 @@ const isChange = (words: readonly string[]) =>
 
 /** Every operation as it works, on the embedded world; `$` is another name each time. */
 const WORKING: readonly (readonly string[])[] = [
+  ['setup', 'init', '--idp', 'embedded', '--admin-username', 'operator-$'],
   ['setup', 'ide-client', '--idp', 'embedded', '--name', 'IDE $'],
   ['setup', 'm2m-app', '--idp', 'embedded', '--name', 'agent-$', '--groups', 'demo-readers'],
+  ['setup', 'groups', '--idp', 'embedded', '--groups', 'group-$'],
+  ['setup', 'users', '--idp', 'embedded', '--username', 'person-$', '--groups', 'demo-readers'],
+  ['setup', 'rotate-secret', 'agent-$', '--idp', 'embedded'],
   ['m2m', 'list'],
   ['m2m', 'get', 'there-$'],
   ['m2m', 'register', '--client-id', 'there-$', '--client-name', 'There'],
@@ -137,7 +189,27 @@ const WORKING: readonly (readonly string[])[] = [
   ['servers', 'list'],
   ['connect-config', '/demo', '--client', 'codex'],
   ['credentials', 'generate', '--force'],
+  ['check', '--idp', 'embedded'],
+  ['doctor', '--idp', 'embedded'],
+  ['setup', 'remove', '--idp', 'embedded', '--groups', 'group-$', '--users', 'person-$'],
 ]
+
+/** Every operation that asks a provider, at the Keycloak that repeats secrets; `$` is another name each time. */
+const AT_KEYCLOAK: readonly (readonly string[])[] = [
+  ['setup', 'init', '--idp', 'keycloak', '--admin-username', 'newcomer'],
+  ['setup', 'ide-client', '--idp', 'keycloak', '--client-id', 'ide-$'],
+  ['setup', 'm2m-app', '--idp', 'keycloak', '--name', 'agent-$', '--groups', 'demo-readers'],
+  ['setup', 'groups', '--idp', 'keycloak', '--groups', 'group-$'],
+  ['setup', 'users', '--idp', 'keycloak', '--username', 'newcomer'],
+  ['setup', 'rotate-secret', CLIENTS['machine-client'], '--idp', 'keycloak'],
+  ['setup', 'rotate-secret', CLIENTS['web-client'], '--idp', 'keycloak'],
+  ['setup', 'remove', '--idp', 'keycloak', '--all-owned'],
+  ['check', '--idp', 'keycloak'],
+  ['doctor', '--idp', 'keycloak'],
+]
+
+/** Words of those that mint, make a person, and rotate. */
+const FOREMOST: readonly string[] = ['init', 'm2m-app', CLIENTS['machine-client'], 'check']
 
 test('every operation of the catalogue is run', () => {
   const run = new Set(WORKING.map((words) => CATALOG.find(({ command }) => command.every((word, at) => words[at] === word))?.name))
@@ -154,47 +226,67 @@ describe('the CLI', () => {
         // What is shown must be there before it is asked for.
         const inOrder = [...named].sort((a, b) => Number(b.includes('register')) - Number(a.includes('register')))
         for (const words of inOrder) {
-          if (isChange(words)) await run([...words, '--plan', ...variant])
-          await run([...words, ...(isChange(words) ? ['--yes'] : []), ...variant])
+          if (isChange(words) && index < 2) await run([...words, '--plan', ...variant])
+          if (isChange(words) && index === 0) await run([...words, '--plan-out', place(`${words[1]}.plan.json`)])
+          // The other variants rotate and remove meanwhile, which a check may find.
+          await run([...words, ...(isChange(words) ? ['--yes'] : []), ...variant], {}, words[0] === 'check' ? [0, 7] : [0])
         }
       },
     )
 
-    test.each(VARIANTS.map((variant) => [variant.join(' '), variant] as const))(
+    test.each([VARIANTS[0], VARIANTS[3]].map((variant) => [variant.join(' '), variant] as const))(
       'with "%s": refused',
       { timeout: 120_000 },
       async (_, variant) => {
         const badRegistry = { REGISTRY_TOKEN_FILE: place('registry.json') }
         const badProvider = {
-          EMBEDDED_ADMIN_TOKEN: PLANTED['client secret'],
-          EMBEDDED_INITIAL_ACCESS_TOKEN: PLANTED['registration access token'],
+          EMBEDDED_ADMIN_TOKEN: PLANTED['provider admin token'],
+          EMBEDDED_INITIAL_ACCESS_TOKEN: PLANTED['initial access token'],
         }
         for (const words of WORKING.map((line) => line.map((word) => word.replace('$', 'refused')))) {
           const agreed = isChange(words) ? ['--yes'] : []
+          const asksProvider = words.includes('--idp')
           if (words[0] === 'credentials') await run([...words, '--identities-file', place('registry.json'), ...variant], {}, [2])
-          else await run([...words, ...agreed, ...variant], words[0] === 'setup' ? badProvider : badRegistry, [4])
-          if (isChange(words)) await run([...words, ...variant], badRegistry, words[1] === 'ide-client' ? [8] : [4])
+          // A doctor tells what it may not do; who may look at nothing finds nothing to rotate, or nothing wrong.
+          else if (asksProvider) await run([...words, ...agreed, ...variant], badProvider, words[0] === 'setup' ? [3, 4] : [0, 4, 7])
+          else await run([...words, ...agreed, ...variant], badRegistry, [4])
+          if (isChange(words)) await run([...words, ...variant], badRegistry, asksProvider ? [0, 3, 4, 8] : [4])
         }
       },
     )
   })
 
-  test.each(REFUSALS)('against a Keycloak that repeats secrets at $at with $status as $as', { timeout: 120_000 }, async (how) => {
+  test.each(REFUSALS)('against a Keycloak that repeats secrets at $at with $status as $as', { timeout: 240_000 }, async (how) => {
     keycloak.refuse(how)
     const before = keycloak.refusals()
-    const commands =
-      how.at === 'token'
-        ? [['credentials', 'generate', '--force', '--identities-file', place('identity.json')]]
-        : [
-            ['setup', 'ide-client', '--idp', 'keycloak', '--yes'],
-            ['setup', 'm2m-app', '--idp', 'keycloak', '--name', `k-${how.at}-${how.status}`, '--groups', 'demo-readers', '--yes'],
-          ]
-    for (const words of commands) {
-      await run([...words, ...(words[1] === 'ide-client' ? ['--json'] : ['--debug'])], keycloakSettings(), [2, 3, 4, 5, 7])
+    const minting = ['credentials', 'generate', '--force', '--identities-file', place('identity.json')]
+    // Before it writes every command asks alike.
+    const asked = how.at === 'write' ? AT_KEYCLOAK : AT_KEYCLOAK.filter((words) => words.some((word) => FOREMOST.includes(word)))
+    const commands = asked.map((words) => words.map((word) => word.replace('$', `${how.at}-${how.status}`)))
+    for (const [index, words] of [...commands, ...(how.at === 'token' ? [minting] : [])].entries()) {
+      await plantPending()
+      const agreed = isChange(words) ? ['--yes'] : []
+      const settings = how.at === 'login' && index % 2 === 1 ? serviceAccountSettings() : keycloakSettings()
+      await run([...words, ...agreed, index % 2 === 0 ? '--json' : '--debug'], settings, [0, 2, 3, 4, 5, 7])
       counts.refusals += 1
     }
     expect(keycloak.refusals()).toBeGreaterThan(before)
-    if (how.at === 'write') await run(['setup', 'm2m-app', '--idp', 'keycloak', '--name', 'planned', '--plan'], keycloakSettings())
+    if (how !== REFUSALS.find(({ at }) => at === 'write')) return
+    for (const words of commands.filter(isChange)) {
+      await plantPending()
+      await run([...words, '--plan'], keycloakSettings())
+      await run([...words, '--plan-out', place(`${how.status}-${words[1]}.plan.json`)], keycloakSettings())
+    }
+  })
+
+  test('against a Keycloak that takes everything and shows its secrets in lists', { timeout: 240_000 }, async () => {
+    keycloak.refuse({ at: 'nothing', status: 200, as: 'json' })
+    for (const words of AT_KEYCLOAK.map((line) => line.map((word) => word.replace('$', 'taken')))) {
+      await plantPending()
+      // It forgets what is written, so an apply does not converge; and the registry trusts another issuer.
+      for (const variant of [[], ['--json', '--debug']])
+        await run([...words, ...(isChange(words) ? ['--yes'] : []), ...variant], keycloakSettings(), [0, 2, 3, 7])
+    }
   })
 
   test('as start, once, in a home of its own', { timeout: 60_000 }, async () => {
@@ -209,7 +301,7 @@ describe('the CLI', () => {
   })
 })
 
-test('MCP frames: every tool, with its examples, before and after a yes', { timeout: 120_000 }, async () => {
+test('MCP frames: every tool, with its examples, before and after a yes', { timeout: 240_000 }, async () => {
   for (const how of [REFUSALS[0], REFUSALS[7], REFUSALS[11]]) {
     if (how) keycloak.refuse(how)
     const running = built.start(
@@ -228,6 +320,7 @@ test('MCP frames: every tool, with its examples, before and after a yes', { time
     })
     const answered = new Set<string>()
     await server.initialize({ elicitation: {} })
+    await plantPending()
     for (const row of CATALOG) {
       for (const example of (await row.load()).examples) {
         expect(await server.call(row.name, example)).toHaveProperty('result')
@@ -248,15 +341,21 @@ test('MCP frames: every tool, with its examples, before and after a yes', { time
   }
 })
 
-test("the library's errors, as text, JSON and inspected to the bottom", { timeout: 60_000 }, async () => {
+test("the library's errors, as text, JSON and inspected to the bottom", { timeout: 240_000 }, async () => {
   const KEYCLOAK_CALLS = [
     ['setup_ide_client', { idp: 'keycloak' }],
     ['setup_m2m_app', { idp: 'keycloak', name: 'library', groups: ['demo-readers'] }],
+    ['init_tenant', { idp: 'keycloak', admin_username: 'newcomer' }],
+    ['setup_users', { idp: 'keycloak', username: 'newcomer' }],
+    ['rotate_secret', { idp: 'keycloak', name: CLIENTS['machine-client'] }],
+    ['check_setup', { idp: 'keycloak' }],
+    ['check_rights', { idp: 'keycloak' }],
     ['generate_credentials', { force: true }],
   ] as const
   for (const how of REFUSALS) {
     keycloak.refuse(how)
     for (const [name, input] of KEYCLOAK_CALLS) {
+      await plantPending()
       const toolkit = await openToolkit({ home: world.home, env: keycloakSettings(), approve: async () => true })
       const given =
         name === 'generate_credentials' ? { ...input, identities_file: place('identity.json'), output_dir: place('tokens') } : input
@@ -290,15 +389,17 @@ describe('what came out', () => {
     caught.logs.push(await readFile(join(world.home, 'requests.jsonl'), 'utf8'))
   })
 
-  test('there were secrets of all six kinds to find, and the vendor repeated them', () => {
-    for (const kind of ['client_secret', 'access_token', 'registration_access_token', 'jwks.json d', 'admin password']) {
+  test('there were secrets of every kind to find, and the vendor repeated what it was sent', () => {
+    for (const kind of ['client_secret', 'access_token', 'registration_access_token', 'password', 'jwks.json d', 'admin password']) {
       expect(
         secrets.some(({ name }) => name.includes(kind)),
         kind,
       ).toBe(true)
     }
-    for (const name of ['admin password', 'access token', 'identity secret'] as const)
-      expect(keycloak.submitted.has(PLANTED[name]), name).toBe(true)
+    for (const name of [
+      ...['admin password', 'admin client secret', 'access token', 'identity secret', 'rotated secret', 'first password of a person'],
+    ] as const)
+      expect(keycloak.submitted.has(PLANTED[name as keyof typeof PLANTED]), name).toBe(true)
     // A secret that we chose, made up by a run of setup m2m-app.
     expect(keycloak.submitted.size).toBeGreaterThan(3)
   })
@@ -310,7 +411,7 @@ describe('what came out', () => {
 
   test('they lie in their files, which only their owner may read', async () => {
     const held = await holders(world.home, secrets)
-    const PLACES = /^(?:identities|gateway|\.oauth-tokens|registrations|provider|planted)\//
+    const PLACES = /^(?:(?:identities|clients|people|gateway|\.oauth-tokens|registrations|provider|planted)\/|registry\.env$)/
     expect(held.length).toBeGreaterThan(5)
     expect(held.filter(({ file, mode }) => !PLACES.test(file) || mode !== '600')).toEqual([])
   })
@@ -327,7 +428,9 @@ describe('what came out', () => {
     const ran = await built.run(['--version'], {}, ['--import', pathToFileURL(leaking).href])
     caught.stdout.push(ran.stdout)
     caught.stderr.push(ran.stderr)
-    await run(['m2m', 'register', '--client-id', 'x', '--client-name', canary.value, '--plan'])
+    const leaky = ['m2m', 'register', '--client-id', 'x', '--client-name', canary.value]
+    await run([...leaky, '--plan'])
+    await run([...leaky, '--plan-out', place('leaky.plan.json')])
     const server = frames(built.start(['mcp', '--toolsets', 'all', '--allow', 'write', '--home', world.home]))
     await server.initialize()
     await server.call('register_m2m_client', { client_id: 'x', client_name: Buffer.from(canary.value).toString('hex') })
@@ -340,6 +443,23 @@ describe('what came out', () => {
     expect(samples).toBeGreaterThan(10)
     // The command above carried it as an argument.
     for (const sink of SINKS) expect(found(sink, [canary]), sink).toEqual(['canary'])
+  })
+
+  const SPELLINGS: readonly (readonly [string, (value: string) => string])[] = [
+    ['raw', (value) => value],
+    ['base64', (value) => Buffer.from(`x${value}x`).toString('base64')],
+    ['base64url', (value) => Buffer.from(`xx${value}x`).toString('base64url')],
+    ['percent-encoded', encodeURIComponent],
+    ['form-encoded', (value) => new URLSearchParams({ value }).toString()],
+    ['as JSON', (value) => JSON.stringify({ value })],
+    ['as JSON in JSON', (value) => JSON.stringify(JSON.stringify({ value }))],
+    ['in hex', (value) => Buffer.from(value).toString('hex')],
+    ['in hex, in capitals', (value) => Buffer.from(value).toString('hex').toUpperCase()],
+  ]
+  test.each(SPELLINGS)('the search finds each planted secret spelled %s', (_, spell) => {
+    const planted = Object.entries(PLANTED).map(([name, value]) => ({ name, value }))
+    expect(planted.length).toBeGreaterThanOrEqual(15)
+    for (const one of planted) expect(leaks(`before ${spell(one.value)} after`, planted)).toEqual([one.name])
   })
 
   test('in numbers', () => {

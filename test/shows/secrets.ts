@@ -52,11 +52,12 @@ export async function holders(home: string, secrets: readonly Held[]): Promise<H
   return all.filter(({ secrets: inside }) => inside.length > 0)
 }
 
-/** Names of the secrets that a text gives away: as they are, in base64 at any offset, percent-encoded, in hex. */
+/** Names of the secrets that a text gives away: as they are, as JSON, in base64 at any offset, percent- or form-encoded, in hex. */
 export function leaks(text: string, secrets: readonly Held[]): string[] {
   const folded = text.toLowerCase()
   const tells = ({ value }: Held) =>
-    [value, ...base64Inside(value)].some((one) => text.includes(one)) || hexInside(value).some((one) => folded.includes(one))
+    [value, ...jsonInside(value), formInside(value), ...base64Inside(value)].some((one) => text.includes(one)) ||
+    hexInside(value).some((one) => folded.includes(one))
   return secrets.filter(tells).map(({ name }) => name)
 }
 
@@ -67,6 +68,16 @@ function base64Inside(value: string): string[] {
     const [from, to] = [Math.ceil((before * 4) / 3), Math.floor((bytes.length * 4) / 3)]
     return [bytes.toString('base64').slice(from, to), bytes.toString('base64url').slice(from, to)]
   })
+}
+
+/** In a JSON text, and in one that is itself a text of another. */
+function jsonInside(value: string): string[] {
+  const once = JSON.stringify(value).slice(1, -1)
+  return [once, JSON.stringify(once).slice(1, -1)]
+}
+
+function formInside(value: string): string {
+  return new URLSearchParams({ value }).toString().slice('value='.length)
 }
 
 function hexInside(value: string): string[] {
