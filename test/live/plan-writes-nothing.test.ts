@@ -3,7 +3,7 @@
  * has something to do. Writes are counted by who would suffer them: Keycloak's admin events, the request logs of the
  * registry and of the embedded provider. An operation without a row fails.
  */
-import { readdir, rm } from 'node:fs/promises'
+import { readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -89,6 +89,67 @@ const ROWS: Readonly<Record<string, readonly Row[]>> = {
       arrange: () => apply('setup_m2m_app', machine('embedded', 'regrouped-there')),
     },
   ],
+  'init_tenant keycloak': [
+    {
+      when: 'the realm is nobody’s and has nothing of the gateway',
+      input: { idp: 'keycloak', adopt: true },
+      actions: ['adopt', 'create', 'create', 'create', 'create', 'create'],
+    },
+  ],
+  'init_tenant embedded': [{ when: 'there is no administrator', input: { idp: 'embedded' }, actions: ['create', 'create'] }],
+  ...Object.fromEntries(
+    IDP_NAMES.flatMap((idp): [string, Row[]][] => [
+      [
+        `setup_groups ${idp}`,
+        [
+          { when: 'they are missing', input: { idp, groups: ['planned', 'planned/inner'] }, actions: ['create', 'create'] },
+          {
+            when: 'one is described in another way',
+            input: { idp, files: [`${idp}-described.json`] },
+            actions: ['update'],
+            async arrange() {
+              await apply('setup_groups', { idp, groups: ['described'] })
+              await describedGroup(`${idp}-described.json`)
+            },
+          },
+        ],
+      ],
+      [
+        `setup_users ${idp}`,
+        [
+          { when: 'the person is missing', input: { idp, username: 'planned', groups: ['demo-readers'] }, actions: ['create'] },
+          {
+            when: 'the person is in another group',
+            input: { idp, username: 'known', groups: ['demo-readers'] },
+            actions: ['update'],
+            arrange: () => apply('setup_users', { idp, username: 'known' }),
+          },
+        ],
+      ],
+      [
+        `rotate_secret ${idp}`,
+        [
+          {
+            when: 'there is a client of ours',
+            input: { idp, name: `rotated-${idp}` },
+            actions: ['rotate_secret'],
+            arrange: () => apply('setup_m2m_app', machine(idp, `rotated-${idp}`)),
+          },
+        ],
+      ],
+      [
+        `remove_setup ${idp}`,
+        [
+          {
+            when: 'there is a machine of ours with its record',
+            input: { idp, clients: [`doomed-${idp}`] },
+            actions: ['remove', 'remove'],
+            arrange: () => apply('setup_m2m_app', machine(idp, `doomed-${idp}`)),
+          },
+        ],
+      ],
+    ]),
+  ),
   register_m2m_client: [{ when: 'there is no record', input: { client_id: 'unknown', client_name: 'Unknown' }, actions: ['create'] }],
   assign_groups: [
     { when: 'it has other groups', input: { client_id: 'assigned', groups: [] }, actions: ['update'], arrange: () => record('assigned') },
@@ -103,6 +164,15 @@ const ROWS: Readonly<Record<string, readonly Row[]>> = {
     },
   ],
   delete_m2m_client: [{ when: 'there is one', input: { client_id: 'doomed' }, actions: ['remove'], arrange: () => record('doomed') }],
+}
+
+/** Files of an input lie in the home, which the rows do not know yet. */
+function atHome({ files, ...input }: Input): Input {
+  return Array.isArray(files) ? { ...input, files: files.map((file) => join(home.path, String(file))) } : input
+}
+
+async function describedGroup(name: string): Promise<void> {
+  await writeFile(join(home.path, name), JSON.stringify({ scope_name: 'described', description: 'Described', create_in_idp: true }))
 }
 
 let realm: Realm
@@ -180,7 +250,9 @@ async function written() {
   // The provider logs a request when its answer has gone out.
   await sleep(50)
   const files = await readdir(home.path, { recursive: true })
-  const ours = files.filter((file) => /^(?:identities|registrations|\.oauth-tokens|locks)\b/.test(file)).toSorted()
+  const ours = files
+    .filter((file) => /^(?:identities|clients|people|registry\.env|registrations|\.oauth-tokens|locks)\b/.test(file))
+    .toSorted()
   return { ...served, keycloak: await realm.writes(), files: ours }
 }
 
@@ -205,7 +277,7 @@ describe('planning', () => {
     await arrange?.()
     const before = await written()
     const [name = ''] = key.split(' ')
-    const { result, requests } = await run(name as OperationName, input, true)
+    const { result, requests } = await run(name as OperationName, atHome(input), true)
     expect(result.applied).toBe(false)
     expect(result.changes.map(({ action }) => action)).toEqual(actions)
     expect(await written()).toEqual(before)
