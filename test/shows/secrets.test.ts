@@ -465,8 +465,9 @@ describe('what came out', () => {
   test('in numbers', () => {
     const { commands, refusals, calls, errors } = counts
     expect(commands).toBeGreaterThan(100)
+    const out = new Set(SINKS.flatMap((sink) => found(sink, secrets))).size
     console.log(
-      `secrets: ${secrets.length} secrets of ${Object.keys(PLANTED).length} planted names and two homes; ${commands} commands (${refusals} at a vendor that repeats secrets), ${calls} tool calls, ${errors} library errors, ${caught.arguments.length} command lines seen; 0 found outside their files`,
+      `secrets: ${secrets.length} secrets of ${Object.keys(PLANTED).length} planted names and two homes; ${commands} commands (${refusals} at a vendor that repeats secrets), ${calls} tool calls, ${errors} library errors, ${caught.arguments.length} command lines seen; ${out} found outside their files`,
     )
   })
 })
