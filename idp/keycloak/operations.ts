@@ -1,4 +1,4 @@
-/** Every request that this adapter makes of Keycloak, with the roles of `realm-management` that it needs, measured one by one on 26.7.4. */
+/** Every request that this adapter makes of Keycloak, with the roles of `realm-management` that it needs on 26.7.4. */
 import type { VendorOperation } from '../evidence.js'
 
 /** A request to the admin API of a realm, made with the administrator's token. */
