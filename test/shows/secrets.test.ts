@@ -172,7 +172,7 @@ const VARIANTS = [[], ['--json'], ['--debug'], ['--json', '--debug']] as const
 const isChange = (words: readonly string[]) =>
   CATALOG.some(({ command, safety }) => ['write', 'destructive'].includes(safety) && command.every((word, at) => words[at] === word))
 
-/** Every operation as it works, on the embedded world; `$` is another name each time. */
+/** Every operation as it works, on the embedded world; `$` is another name each time, `~` the home. */
 const WORKING: readonly (readonly string[])[] = [
   ['setup', 'init', '--idp', 'embedded', '--admin-username', 'operator-$'],
   ['setup', 'ide-client', '--idp', 'embedded', '--name', 'IDE $'],
@@ -188,7 +188,8 @@ const WORKING: readonly (readonly string[])[] = [
   ['m2m', 'delete', 'there-$'],
   ['servers', 'list'],
   ['connect-config', '/demo', '--client', 'codex'],
-  ['credentials', 'generate', '--force'],
+  // Of one's own: the secrets of the others are being replaced meanwhile.
+  ['credentials', 'generate', '--force', '--identities-file', '~/identities/agent-$.json'],
   ['check', '--idp', 'embedded'],
   ['doctor', '--idp', 'embedded'],
   ['setup', 'remove', '--idp', 'embedded', '--groups', 'group-$', '--users', 'person-$'],
@@ -222,7 +223,7 @@ describe('the CLI', () => {
       'with "%s": working',
       { timeout: 120_000 },
       async (_, variant, index) => {
-        const named = WORKING.map((words) => words.map((word) => word.replace('$', String(index))))
+        const named = WORKING.map((words) => words.map((word) => word.replace('$', String(index)).replace('~', world.home)))
         // What is shown must be there before it is asked for.
         const inOrder = [...named].sort((a, b) => Number(b.includes('register')) - Number(a.includes('register')))
         for (const words of inOrder) {
@@ -243,7 +244,7 @@ describe('the CLI', () => {
           EMBEDDED_ADMIN_TOKEN: PLANTED['provider admin token'],
           EMBEDDED_INITIAL_ACCESS_TOKEN: PLANTED['initial access token'],
         }
-        for (const words of WORKING.map((line) => line.map((word) => word.replace('$', 'refused')))) {
+        for (const words of WORKING.map((line) => line.map((word) => word.replace('$', 'refused').replace('~', world.home)))) {
           const agreed = isChange(words) ? ['--yes'] : []
           const asksProvider = words.includes('--idp')
           if (words[0] === 'credentials') await run([...words, '--identities-file', place('registry.json'), ...variant], {}, [2])
