@@ -1,5 +1,18 @@
-/** Bodies at the outbound door: what is sent stays in memory to be sent again, what comes back is read up to a cap. */
+/** Bodies at the outbound door: what is sent stays in memory to be sent again, what comes back is decoded and read up to a cap. */
+import { pipeline, type Readable, type Transform } from 'node:stream'
+import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import { ToolkitError } from './errors.js'
+
+/** Content codings that are asked for and understood (RFC 9110 section 8.4.1). */
+export const ENCODINGS = 'gzip, deflate, br'
+const DECODERS: Readonly<Record<string, () => Transform>> = {
+  gzip: createGunzip,
+  'x-gzip': createGunzip,
+  deflate: createInflate,
+  br: createBrotliDecompress,
+}
+/** More codings than this, one inside the other, are no answer. */
+const MOST_ENCODINGS = 5
 
 /** A body as bytes, which can be sent again, and its content type among the headers, as fetch itself would set it. */
 export async function bufferedBody(body: RequestInit['body'], headers: Headers): Promise<Uint8Array<ArrayBuffer> | undefined> {
@@ -10,21 +23,40 @@ export async function bufferedBody(body: RequestInit['body'], headers: Headers):
   return new Uint8Array(await wrapped.arrayBuffer())
 }
 
-/** The whole body. @throws ToolkitError unexpected_response once it is larger than allowed */
-export async function cappedBody(
-  stream: ReadableStream<Uint8Array> | null,
-  maxBytes: number,
-  system: string,
+/** The whole body, decoded. @throws ToolkitError unexpected_response once it is larger than allowed, or in a coding nobody asked for */
+export async function decodedBody(
+  stream: Readable,
+  encoding: string | null,
+  { maxBytes, system }: { maxBytes: number; system: string },
 ): Promise<Uint8Array<ArrayBuffer>> {
-  if (stream === null) return new Uint8Array()
   const chunks: Uint8Array[] = []
   let size = 0
-  for await (const chunk of stream) {
-    size += chunk.byteLength
+  for await (const chunk of decoded(stream, encoding, system)) {
+    const bytes = chunk as Uint8Array
+    size += bytes.byteLength
     if (size > maxBytes) {
       throw new ToolkitError('unexpected_response', `${system} sent more than ${maxBytes} bytes`, { system, reason: 'too_large' })
     }
-    chunks.push(chunk)
+    chunks.push(bytes)
   }
   return new Uint8Array(Buffer.concat(chunks))
+}
+
+function decoded(stream: Readable, encoding: string | null, system: string): Readable {
+  const codings = (encoding ?? '')
+    .toLowerCase()
+    .split(',')
+    .map((coding) => coding.trim())
+    .filter((coding) => coding !== '' && coding !== 'identity')
+  const decoders = codings.map((coding) => DECODERS[coding])
+  if (decoders.length > MOST_ENCODINGS || decoders.includes(undefined)) {
+    stream.destroy()
+    throw new ToolkitError('unexpected_response', `${system} sent something in a content coding that nobody asked for`, {
+      system,
+      reason: 'content_coding',
+    })
+  }
+  // The coding that was applied last is named last. A failure anywhere ends them all, so the reader meets it.
+  const chain = decoders.flatMap((make) => make?.() ?? []).reverse()
+  return chain.length === 0 ? stream : (pipeline([stream, ...chain], () => undefined) as Transform)
 }

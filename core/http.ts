@@ -3,9 +3,9 @@
  * It sends credentials to configured origins only, never follows a redirect, bounds time and size, and stays shut for
  * writes until an approved plan is being applied. Reads wait for a server that is busy; a write is sent once.
  */
-import { Agent, fetch as undiciFetch } from 'undici'
+import { Agent, type Dispatcher, request as undiciRequest } from 'undici'
 import { ToolkitError } from './errors.js'
-import { bufferedBody, cappedBody } from './http-body.js'
+import { bufferedBody, decodedBody, ENCODINGS } from './http-body.js'
 import { networkFailure, refuseForeignFormat, refuseStatus } from './http-failure.js'
 import { createPatience, type PatienceOptions } from './http-patience.js'
 import { allowedUrl, configuredOrigins } from './origins.js'
@@ -164,25 +164,27 @@ export function createDoor(options: DoorOptions): Door {
     const outcome: { status?: number; error?: string; request_id?: string } = {}
     const deadline = AbortSignal.timeout(timeoutMs)
     try {
-      const answer = await undiciFetch(url, {
-        method,
-        headers: Object.fromEntries(headers),
-        redirect: 'manual',
+      // Follows no redirect and sends once, whatever the answer; fetch would send again after a 421.
+      const answer = await undiciRequest(url, {
+        method: method as Dispatcher.HttpMethod,
+        headers: { 'accept-encoding': ENCODINGS, ...Object.fromEntries(headers) },
         dispatcher: agent,
         signal: AbortSignal.any([deadline, ...stops]),
         ...(body === undefined ? {} : { body }),
       })
-      outcome.status = answer.status
-      const requestId = answer.headers.get('x-request-id') ?? answer.headers.get('x-okta-request-id')
+      const status = answer.statusCode
+      outcome.status = status
+      const answerHeaders = headersOf(answer.headers)
+      const requestId = answerHeaders.get('x-request-id') ?? answerHeaders.get('x-okta-request-id')
       if (requestId !== null) outcome.request_id = requestId
-      const bytes = await cappedBody(answer.body as ReadableStream<Uint8Array> | null, maxBytes, url.origin)
-      refuseStatus(answer.status, url.origin)
-      const answerHeaders = new Headers([...answer.headers])
-      const isBodiless = method === 'HEAD' || BODILESS.has(answer.status)
-      if (!isBodiless) refuseForeignFormat(answer.status, answerHeaders, bytes, url.origin)
+      const isBodiless = method === 'HEAD' || BODILESS.has(status)
+      const encoding = isBodiless ? null : answerHeaders.get('content-encoding')
+      const bytes = await decodedBody(answer.body, encoding, { maxBytes, system: url.origin })
+      refuseStatus(status, url.origin)
+      if (!isBodiless) refuseForeignFormat(status, answerHeaders, bytes, url.origin)
       answerHeaders.delete('content-encoding')
       answerHeaders.delete('content-length')
-      return new Response(isBodiless || bytes.byteLength === 0 ? null : bytes, { status: answer.status, headers: answerHeaders })
+      return new Response(isBodiless || bytes.byteLength === 0 ? null : bytes, { status, headers: answerHeaders })
     } catch (error) {
       const failure = networkFailure(error, url.origin, { deadline, timeoutMs, stops })
       outcome.error = failure.code
@@ -217,6 +219,12 @@ export function createDoor(options: DoorOptions): Door {
       return { status: response.status, headers: response.headers, json: text === '' ? undefined : parsed(text) }
     },
   }
+}
+
+function headersOf(received: Readonly<Record<string, string | string[] | undefined>>): Headers {
+  const headers = new Headers()
+  for (const [name, value] of Object.entries(received)) for (const one of [value ?? []].flat()) headers.append(name, one)
+  return headers
 }
 
 function revealedForm(form: NonNullable<Send['form']>): Record<string, string> {
