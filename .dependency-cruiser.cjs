@@ -20,7 +20,7 @@ const OWNED = {
   'oidc-provider': '^idp/embedded/',
   '@modelcontextprotocol': '^mcp-server/',
   // The seam of Keycloak's SDK is an undici dispatcher; it leads to the door.
-  undici: '^(?:core/http|idp/keycloak/connect)\\.ts$',
+  undici: '^(?:core/http(?:-transport)?|idp/keycloak/connect)\\.ts$',
   commander: '^cli/',
   '@clack': '^cli/',
   zx: '^(?:setup/idp/|credentials-provider/generate-creds\\.ts)',
@@ -52,7 +52,7 @@ module.exports = {
       'adapters-by-the-front-door',
       'above idp/ only its table, its OAuth steps and the capability types are known',
       { path: ['^(?:toolkit|cli|mcp-server)/', FEATURES], pathNot: COMPOSES_SERVERS },
-      { path: '^idp/', pathNot: '^idp/(?:index|oauth|capabilities)\\.ts$' },
+      { path: '^idp/', pathNot: '^idp/(?:index|oauth|capabilities|tokens)\\.ts$' },
     ),
     rule(
       'features-do-not-meet',

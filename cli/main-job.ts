@@ -5,6 +5,7 @@ import { type Change, clientIdOf } from '../core/plan.js'
 import { secretFile } from '../core/secret-file.js'
 import { readIdentities } from '../credentials-provider/identities.js'
 import { mintToFile } from '../credentials-provider/mint.js'
+import { mintingOf } from '../credentials-provider/operations.js'
 import { readTokenFile } from '../credentials-provider/token-file.js'
 import { MCP_CLIENTS } from '../ide/catalogue.js'
 import { redirectUris } from '../ide/redirects.js'
@@ -38,9 +39,9 @@ export async function runMainJob(context: ToolkitContext, world: World, tell: Te
   tell(5, `Machine client ${done(outcome, 'machine-client')}: ${idOf('machine-client', AGENT)}`, [`secret in ${secretPlace(world)} (0600)`])
   tell(6, `Recorded in the registry (${done(outcome, 'm2m-record')}) with groups ${AGENT_GROUPS.join(', ')}`)
 
-  const [identity] = await readIdentities(secretPlace(world))
+  const [identity] = await readIdentities(secretPlace(world), { env: context.env, mayRefer: true })
   if (identity === undefined) throw new Error('the secret file holds no identity')
-  const minted = await mintToFile(identity, { folder: join(world.home, '.oauth-tokens'), doorTo: context.doorTo, now: () => new Date() })
+  const minted = await mintToFile(identity, mintingOf(context, { folder: join(world.home, '.oauth-tokens') }))
   const { saved_to, mode, expires_at } = minted.receipt
   tell(7, minted.reused ? 'Token still fresh' : 'Token minted', [`${saved_to} (${mode}), until ${expires_at}`])
 

@@ -10,6 +10,7 @@ export function requireTerminal(): void {
 }
 
 export async function showSecret(file: string): Promise<void> {
-  const [identity] = await readIdentities(file)
-  if (identity) process.stdout.write(`client_secret: ${identity.client_secret.reveal()}\n`)
+  const [entry] = await readIdentities(file, { env: () => undefined, mayRefer: false })
+  const secret = (await entry?.credential())?.client_secret
+  if (secret) process.stdout.write(`client_secret: ${secret.reveal()}\n`)
 }

@@ -2,6 +2,20 @@
 import { pipeline, type Readable, type Transform } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import { ToolkitError } from './errors.js'
+import { Secret } from './secret.js'
+
+/** A value that may be secret; it is opened here, on its way out. */
+type Field = string | Secret
+export type SecretForm = { readonly [key: string]: Field | undefined }
+/** A JSON value whose leaves may be secret. */
+export type SecretJson =
+  | string
+  | number
+  | boolean
+  | null
+  | Secret
+  | readonly SecretJson[]
+  | { readonly [key: string]: SecretJson | undefined }
 
 /** Content codings that are asked for and understood (RFC 9110 section 8.4.1). */
 export const ENCODINGS = 'gzip, deflate, br'
@@ -59,4 +73,25 @@ function decoded(stream: Readable, encoding: string | null, system: string): Rea
   // The coding that was applied last is named last. A failure anywhere ends them all, so the reader meets it.
   const chain = decoders.flatMap((make) => make?.() ?? []).reverse()
   return chain.length === 0 ? stream : (pipeline([stream, ...chain], () => undefined) as Transform)
+}
+
+/** A form or a JSON value as it is sent, its secrets opened. */
+export function sentBody(json: SecretJson | undefined, form: SecretForm | undefined): URLSearchParams | string | undefined {
+  if (form) return new URLSearchParams(revealedForm(form))
+  return json === undefined ? undefined : JSON.stringify(revealed(json))
+}
+
+function revealedForm(form: SecretForm): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(form).flatMap(([key, value]) => (value === undefined ? [] : [[key, value instanceof Secret ? value.reveal() : value]])),
+  )
+}
+
+function revealed(value: SecretJson): unknown {
+  if (value instanceof Secret) return value.reveal()
+  if (Array.isArray(value)) return value.map(revealed)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, inner]) => (inner === undefined ? [] : [[key, revealed(inner as SecretJson)]])),
+  )
 }

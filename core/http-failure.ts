@@ -89,6 +89,11 @@ export function isConnectionLost(failure: unknown): failure is ToolkitError<'una
   return isToolkitError(failure, 'unavailable') && LOST.has(failure.details.reason)
 }
 
+/** True for a connection that was there and broke: unlike a refused one, no sign of a wrong URL. */
+export function isConnectionCut(failure: unknown): boolean {
+  return isConnectionLost(failure) && failure.details.reason !== 'ECONNREFUSED'
+}
+
 /** The run or the call was stopped. */
 export function stopped(system: string): ToolkitError<'unavailable'> {
   return new ToolkitError('unavailable', `stopped while waiting for ${system}`, { system, reason: 'stopped' })

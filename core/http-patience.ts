@@ -2,17 +2,19 @@
  * How the door waits for a server that is busy or restarting: which answers to a read are worth another try, when, and
  * for how long. A write is sent once; whoever applies looks before it writes again.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
-import { isConnectionLost, stopped, waitTooLong } from './http-failure.js'
+import { isConnectionCut, isConnectionLost, waitTooLong } from './http-failure.js'
+import { askedWait, BUSY, type Pace, sleepUntil, turn } from './http-pace.js'
 import { type SettingSource, SettingsReader } from './settings.js'
 
 /** What a run has seen of each server, by origin. */
 export type KnownServers = Map<string, KnownServer>
-interface KnownServer {
+interface KnownServer extends Pace {
   /** A server that never answered may be a wrong URL, which is told at once. */
   hasAnswered?: boolean
   /** Since when reads get nothing but refusals. */
   refusingSince?: number
+  /** When it last served a request. */
+  servedAt?: number
   toldAt?: number
 }
 
@@ -26,34 +28,45 @@ export interface PatienceOptions {
 }
 
 export interface Patience {
-  /** Attempts a read until it is answered or the patience has run out; then its last end is returned or thrown. */
-  read(system: string, attempt: () => Promise<Response>, stops: readonly AbortSignal[]): Promise<Response>
-  /** Attempts a write, once. */
-  write(system: string, attempt: () => Promise<Response>): Promise<Response>
+  /** Attempts a request once, when the pace of its server allows. */
+  once(system: string, attempt: () => Promise<Response>, stops: readonly AbortSignal[]): Promise<Response>
+  /** Repeats attempts until one is answered or the patience has run out; then the last end is returned or thrown. */
+  until(system: string, attempt: () => Promise<Response>, stops: readonly AbortSignal[], kind?: AttemptKind): Promise<Response>
 }
+
+/**
+ * `read`: repeated as it is. `new`: made anew for each try, and changing nothing that matters, as a token request; so it may
+ * be tried again after a 500 and a first connection that broke, yet not for long while the server serves others.
+ */
+export type AttemptKind = 'read' | 'new'
+/** Tries of a `new` request that fails alone, and of one whose server never answered. */
+const TRIES_ALONE = 5
+const TRIES_UNKNOWN = 3
 
 /** Milliseconds: full jitter, doubling from the first to the longest pause. */
 const FIRST_PAUSE = 250
 const LONGEST_PAUSE = 5_000
 const TELL_EVERY = 2_000
 
-/** The server itself asks to come back later. */
-const BUSY = new Set([429, 503])
 /** A proxy stands there, and nothing behind it. */
 const AWAY = new Set([502, 504])
 
 /** The end of one attempt; exactly one of the two is there. */
 type End = { readonly response: Response; readonly failure?: never } | { readonly failure: unknown; readonly response?: never }
 
-/** The times of a door, from `MCP_IDP_TIMEOUT` and `MCP_IDP_PATIENCE`. @throws ToolkitError invalid_input */
-export function doorTimes(settings: SettingSource): { timeoutMs: number; patienceMs: number } {
+/** The times of a door, from `MCP_IDP_TIMEOUT`, `MCP_IDP_TOKEN_TIMEOUT` and `MCP_IDP_PATIENCE`. @throws ToolkitError invalid_input */
+export function doorTimes(settings: SettingSource): { timeoutMs: number; tokenTimeoutMs: number; patienceMs: number } {
   const reader = new SettingsReader(settings)
-  const times = { timeoutMs: reader.seconds('MCP_IDP_TIMEOUT') * 1000, patienceMs: reader.seconds('MCP_IDP_PATIENCE') * 1000 }
+  const times = {
+    timeoutMs: reader.seconds('MCP_IDP_TIMEOUT') * 1000,
+    tokenTimeoutMs: reader.seconds('MCP_IDP_TOKEN_TIMEOUT') * 1000,
+    patienceMs: reader.seconds('MCP_IDP_PATIENCE') * 1000,
+  }
   reader.check('the outbound door')
   return times
 }
 
-/** Reads throw, besides what their attempts throw, rate_limited or unavailable where a server asks for a longer wait than is left. */
+/** Both throw, besides what attempts throw, rate_limited or unavailable where a server asks for a longer wait than is left. */
 export function createPatience({ patienceMs = 0, servers = new Map(), onWait }: PatienceOptions): Patience {
   const known = (system: string): KnownServer => {
     const server = servers.get(system) ?? {}
@@ -68,18 +81,27 @@ export function createPatience({ patienceMs = 0, servers = new Map(), onWait }: 
   }
 
   return {
-    async write(system, attempt) {
-      const response = await attempt()
-      note(known(system), response)
-      return response
+    async once(system, attempt, stops) {
+      const server = known(system)
+      const waits = (ms: number) => tell(server, `${system} asks to wait ${Math.ceil(ms / 1000)} s`, 0)
+      const done = await turn(server, { system, patienceMs, stops, onWait: waits })
+      try {
+        const response = await attempt()
+        note(server, response)
+        done(response)
+        return response
+      } catch (failure) {
+        done()
+        throw failure
+      }
     },
-    async read(system, attempt, stops) {
+    async until(system, attempt, stops, kind = 'read') {
       const server = known(system)
       let began: number | undefined
+      let unasked = 0
       for (let tries = 0; ; tries++) {
         const end = await endOf(attempt)
-        if (end.response) note(server, end.response)
-        const refusal = refusalIn(end, server, system)
+        const refusal = refusalIn(end, server, { system, kind, tries })
         if (refusal === undefined) return result(end)
         const now = performance.now()
         began ??= now
@@ -87,12 +109,14 @@ export function createPatience({ patienceMs = 0, servers = new Map(), onWait }: 
         // The server's clock keeps a batch from waiting once an item; the request's own ends one that alone is refused.
         const waited = now - Math.min(began, server.refusingSince)
         const left = Math.max(0, patienceMs - waited)
-        const asked = end.response ? retryAfter(end.response.headers) : 0
+        const asked = end.response ? askedWait(end.response) : 0
         if (end.response && asked > left) throw waitTooLong(system, end.response.status, { asked, left, patienceMs })
-        if (left === 0) return result(end)
+        if (asked === 0) unasked += 1
+        const isAlone = kind === 'new' && unasked >= TRIES_ALONE && (server.servedAt ?? 0) > began
+        if (left === 0 || isAlone) return result(end)
         tell(server, refusal, waited)
         const pause = Math.max(asked, Math.random() * Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** tries))
-        await sleepUnless(stops, Math.min(pause, left), system)
+        await sleepUntil(now + Math.min(pause, left), [], stops, system)
       }
     },
   }
@@ -101,7 +125,9 @@ export function createPatience({ patienceMs = 0, servers = new Map(), onWait }: 
 function note(server: KnownServer, { status }: Response): void {
   if (AWAY.has(status)) return
   server.hasAnswered = true
-  if (!BUSY.has(status)) delete server.refusingSince
+  if (BUSY.has(status)) return
+  delete server.refusingSince
+  if (status < 500) server.servedAt = performance.now()
 }
 
 async function endOf(attempt: () => Promise<Response>): Promise<End> {
@@ -118,36 +144,16 @@ function result(end: End): Response {
 }
 
 /** What to tell of an end that the next attempt may not have; undefined for any other. */
-function refusalIn({ response, failure }: End, { hasAnswered = false }: KnownServer, system: string): string | undefined {
-  if (!response) return hasAnswered && isConnectionLost(failure) ? failure.message : undefined
-  const { status } = response
-  return BUSY.has(status) || (hasAnswered && AWAY.has(status)) ? `${system} answers ${status}` : undefined
-}
-
-/**
- * The wait that a server asks for in milliseconds, 0 when it names none (RFC 9110 section 10.2.3). A date, in any of the
- * spellings of section 5.6.7, counts from the server's own clock.
- */
-function retryAfter(headers: Headers): number {
-  const text = headers.get('retry-after') ?? ''
-  if (/^\d+$/.test(text)) return Math.min(Number(text), Number.MAX_SAFE_INTEGER / 1000) * 1000
-  const date = httpDate(text)
-  if (date === undefined) return 0
-  return Math.max(0, date - (httpDate(headers.get('date') ?? '') ?? Date.now()))
-}
-
-function httpDate(text: string): number | undefined {
-  if (!/^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)/.test(text)) return undefined
-  // The oldest spelling leaves the zone out, which is GMT too.
-  const date = Date.parse(text.endsWith(' GMT') ? text : `${text} GMT`)
-  return Number.isNaN(date) ? undefined : date
-}
-
-async function sleepUnless(stops: readonly AbortSignal[], ms: number, system: string): Promise<void> {
-  try {
-    // A timer may fire up to a millisecond early.
-    await sleep(Math.ceil(ms) + 1, undefined, { signal: AbortSignal.any([...stops]) })
-  } catch {
-    throw stopped(system)
+function refusalIn(
+  { response, failure }: End,
+  { hasAnswered = false }: KnownServer,
+  { system, kind, tries }: { system: string; kind: AttemptKind; tries: number },
+): string | undefined {
+  if (!response) {
+    const mayTry = hasAnswered || (kind === 'new' && isConnectionCut(failure) && tries < TRIES_UNKNOWN)
+    return mayTry && isConnectionLost(failure) ? failure.message : undefined
   }
+  const { status } = response
+  const isRefusal = BUSY.has(status) || (hasAnswered && AWAY.has(status)) || (kind === 'new' && status === 500)
+  return isRefusal ? `${system} answers ${status}` : undefined
 }

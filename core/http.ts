@@ -3,13 +3,14 @@
  * It sends credentials to configured origins only, never follows a redirect, bounds time and size, and stays shut for
  * writes until an approved plan is being applied. Reads wait for a server that is busy; a write is sent once.
  */
-import { Agent, type Dispatcher, request as undiciRequest } from 'undici'
+import { type Dispatcher, request as undiciRequest } from 'undici'
 import { ToolkitError } from './errors.js'
-import { bufferedBody, decodedBody, ENCODINGS } from './http-body.js'
+import { bufferedBody, decodedBody, ENCODINGS, type SecretForm, type SecretJson, sentBody } from './http-body.js'
 import { networkFailure, refuseForeignFormat, refuseStatus } from './http-failure.js'
 import { createPatience, type PatienceOptions } from './http-patience.js'
+import { createTransport, type ProxySettings } from './http-transport.js'
 import { allowedUrl, configuredOrigins } from './origins.js'
-import { Secret } from './secret.js'
+import type { Secret } from './secret.js'
 
 /** What a reader of the journal may know of a request: never a header, a body or a query. */
 export interface JournalEntry {
@@ -48,8 +49,11 @@ export class WriteLatch {
 export interface DoorOptions extends PatienceOptions {
   /** Origins that may be called (`https://idp.example.com`); anything else is refused before a socket opens. */
   readonly origins: readonly string[]
-  /** Says which requests change nothing besides GET and HEAD: a token request, a vendor's reading POST. */
-  readonly isRead?: (request: DoorRequest) => boolean
+  /**
+   * Says which requests change nothing besides GET and HEAD: a vendor's reading POST. `once` for one that must be made anew
+   * to be sent again: a token request, whose client assertion is single-use (RFC 7523 section 3).
+   */
+  readonly isRead?: (request: DoorRequest) => boolean | 'once'
   readonly latch: WriteLatch
   /** Lets credentials travel unencrypted to an http origin that is not on this machine. */
   readonly allowHttp?: boolean
@@ -61,28 +65,19 @@ export interface DoorOptions extends PatienceOptions {
   readonly maxBytes?: number
   /** PEM of additional certificate authorities. */
   readonly ca?: string
+  readonly proxy?: ProxySettings
+  /** Connections at once to one origin. */
+  readonly connections?: number
   /** Called once an attempt has ended. */
   readonly onRequest?: (entry: JournalEntry) => void
 }
-
-/** A value that may be secret; the door alone opens it. */
-type Field = string | Secret
-/** A JSON value whose leaves may be secret. */
-export type SecretJson =
-  | string
-  | number
-  | boolean
-  | null
-  | Secret
-  | readonly SecretJson[]
-  | { readonly [key: string]: SecretJson | undefined }
 
 export interface Send {
   readonly method: string
   readonly url: string
   readonly bearer?: Secret
   readonly json?: SecretJson
-  readonly form?: { readonly [key: string]: Field | undefined }
+  readonly form?: SecretForm
 }
 
 /** An answer with its parsed JSON; `undefined` for an empty body. */
@@ -95,6 +90,8 @@ export interface Answer {
 export interface Door {
   /** fetch-compatible, for SDKs. Answers are buffered, and JSON when they are a success with a body. */
   readonly fetch: (input: string | URL | Request, init?: RequestInit) => Promise<Response>
+  /** Repeats a request that is made anew each time, with the patience of a read; `attempt` sends it through this door. */
+  readonly patiently: (url: string, attempt: () => Promise<Response>) => Promise<Response>
   /** For our own clients: Secrets in fields, parsed JSON out, any status. */
   readonly send: (request: Send) => Promise<Answer>
   readonly journal: readonly JournalEntry[]
@@ -119,6 +116,7 @@ interface Attempt {
 const MAX_BYTES = 1_000_000
 const TIMEOUT_MS = 30_000
 const CONNECT_MS = 5_000
+const CONNECTIONS = 8
 /** Statuses a Response may not give a body (Fetch standard, null body status). */
 const BODILESS = new Set([204, 205, 304])
 
@@ -131,12 +129,11 @@ export function createDoor(options: DoorOptions): Door {
   const origins = configuredOrigins(options.origins, options.allowHttp)
   const timeoutMs = options.timeoutMs ?? TIMEOUT_MS
   const maxBytes = options.maxBytes ?? MAX_BYTES
-  const agent = new Agent({
-    connections: 8,
-    connect: { timeout: Math.min(CONNECT_MS, timeoutMs), ...(options.ca === undefined ? {} : { ca: options.ca }) },
-    // The deadline of the request covers both; a second clock would only race it.
-    headersTimeout: 0,
-    bodyTimeout: 0,
+  const transport = createTransport({
+    connections: options.connections ?? CONNECTIONS,
+    connectMs: Math.min(CONNECT_MS, timeoutMs),
+    ...(options.ca === undefined ? {} : { ca: options.ca }),
+    ...(options.proxy === undefined ? {} : { proxy: options.proxy }),
   })
   const journal: JournalEntry[] = []
   const patience = createPatience(options)
@@ -147,16 +144,18 @@ export function createDoor(options: DoorOptions): Door {
     const method = (init.method ?? request?.method ?? 'GET').toUpperCase()
     const headers = new Headers(init.headers ?? request?.headers)
     const url = allowedUrl(request?.url ?? String(input), origins)
-    const isRead = method === 'GET' || method === 'HEAD' || options.isRead?.({ method, url, headers }) === true
-    if (!isRead && !options.latch.isOpen) {
+    const isRead = method === 'GET' || method === 'HEAD' || (options.isRead?.({ method, url, headers }) ?? false)
+    if (isRead === false && !options.latch.isOpen) {
       throw new ToolkitError('internal', `${method} ${url.pathname} would change ${url.origin} while only reading is allowed`, {
         where: 'http door',
       })
     }
     const stops = [options.signal, init.signal ?? request?.signal].filter((one) => one !== undefined && one !== null)
     const body = await bufferedBody(init.body ?? request?.body, headers)
-    const attempt = () => answerTo({ method, url, headers, body, isRead, stops, input })
-    return isRead ? patience.read(url.origin, attempt, [closed.signal, ...stops]) : patience.write(url.origin, attempt)
+    const waits = [closed.signal, ...stops]
+    const attempt = () =>
+      patience.once(url.origin, () => answerTo({ method, url, headers, body, isRead: isRead !== false, stops, input }), waits)
+    return isRead === true ? patience.until(url.origin, attempt, waits) : attempt()
   }
 
   const answerTo = async ({ method, url, headers, body, isRead, stops }: Attempt): Promise<Response> => {
@@ -168,7 +167,7 @@ export function createDoor(options: DoorOptions): Door {
       const answer = await undiciRequest(url, {
         method: method as Dispatcher.HttpMethod,
         headers: { 'accept-encoding': ENCODINGS, ...Object.fromEntries(headers) },
-        dispatcher: agent,
+        dispatcher: transport,
         signal: AbortSignal.any([deadline, ...stops]),
         ...(body === undefined ? {} : { body }),
       })
@@ -205,15 +204,17 @@ export function createDoor(options: DoorOptions): Door {
   return {
     fetch: guardedFetch,
     journal,
+    patiently: (url, attempt) =>
+      patience.until(new URL(url).origin, attempt, [closed.signal, ...(options.signal ? [options.signal] : [])], 'new'),
     async close() {
       closed.abort()
-      await agent.destroy()
+      await transport.destroy()
     },
     async send({ method, url, bearer, json, form }) {
       const headers = new Headers({ accept: 'application/json' })
       if (bearer) headers.set('authorization', `Bearer ${bearer.reveal()}`)
       if (json !== undefined) headers.set('content-type', 'application/json')
-      const body = form ? new URLSearchParams(revealedForm(form)) : json === undefined ? undefined : JSON.stringify(revealed(json))
+      const body = sentBody(json, form)
       const response = await guardedFetch(url, { method, headers, ...(body === undefined ? {} : { body }) })
       const text = await response.text()
       return { status: response.status, headers: response.headers, json: text === '' ? undefined : parsed(text) }
@@ -225,21 +226,6 @@ function headersOf(received: Readonly<Record<string, string | string[] | undefin
   const headers = new Headers()
   for (const [name, value] of Object.entries(received)) for (const one of [value ?? []].flat()) headers.append(name, one)
   return headers
-}
-
-function revealedForm(form: NonNullable<Send['form']>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(form).flatMap(([key, value]) => (value === undefined ? [] : [[key, value instanceof Secret ? value.reveal() : value]])),
-  )
-}
-
-function revealed(value: SecretJson): unknown {
-  if (value instanceof Secret) return value.reveal()
-  if (Array.isArray(value)) return value.map(revealed)
-  if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(
-    Object.entries(value).flatMap(([key, inner]) => (inner === undefined ? [] : [[key, revealed(inner as SecretJson)]])),
-  )
 }
 
 function parsed(text: string): unknown {

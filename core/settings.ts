@@ -38,6 +38,11 @@ export const SETTINGS = {
     fallback: '60',
     seconds: [0, 3600],
   },
+  MCP_IDP_TOKEN_TIMEOUT: { meaning: 'seconds for one token request, 1 to 600', fallback: '10', seconds: [1, 600] },
+  MCP_IDP_CA_FILE: { meaning: 'PEM file of certificate authorities to trust besides the well-known ones; also `--ca-file`' },
+  HTTPS_PROXY: { meaning: 'proxy for https servers off this machine', aliases: ['https_proxy'] },
+  HTTP_PROXY: { meaning: 'proxy for http servers off this machine', aliases: ['http_proxy'] },
+  NO_PROXY: { meaning: 'hosts that are reached without a proxy, separated by commas', aliases: ['no_proxy'] },
   MCP_GATEWAY_AUDIENCE: { meaning: 'audience that the gateway accepts', fallback: 'mcp-gateway' },
 } as const satisfies Record<string, Setting>
 export type SettingName = keyof typeof SETTINGS

@@ -6,6 +6,10 @@ export const IDP_NAMES = ['keycloak', 'embedded'] as const
 export type IdpName = (typeof IDP_NAMES)[number]
 export const idpName = z.enum(IDP_NAMES)
 
+/** Who may issue the tokens of an identity: more than can be set up; `idp/tokens.ts` must have a row for each. */
+export const AUTH_PROVIDERS = [...IDP_NAMES, 'oidc'] as const
+export type AuthProvider = (typeof AUTH_PROVIDERS)[number]
+
 /** What a person types for "nothing but visible characters, no line breaks". */
 const VISIBLE = /^[^\p{C}\p{Z}]+(?: [^\p{C}\p{Z}]+)*$/u
 

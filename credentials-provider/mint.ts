@@ -1,30 +1,59 @@
 /** One identity in, one fresh token file out. */
-import type { Door } from '../core/http.js'
 import type { Receipt } from '../core/sink.js'
-import { IDPS, type Identity } from '../idp/index.js'
-import { readFreshToken, saveToken, tokenPath } from './token-file.js'
+import { type Minter, tokenRequest } from '../idp/tokens.js'
+import type { IdentityEntry } from './identities.js'
+import { singleFlight, type TryLock } from './single-flight.js'
+import { isoOf, readFreshToken, saveToken, tokenPath } from './token-file.js'
 
 export interface Minting {
   readonly folder: string
-  readonly doorTo: (origin: string) => Door
-  readonly now: () => Date
+  readonly minter: Minter
+  readonly tryLock: TryLock
+  /** Seconds since the epoch. */
+  readonly now: () => number
   /** Mint even when the saved token is fresh. */
-  readonly force?: boolean
+  readonly force: boolean
+  readonly signal?: AbortSignal
 }
 
 export interface Minted {
   readonly identity_name: string
-  readonly receipt: Receipt
+  readonly issuer: string
   readonly reused: boolean
+  readonly receipt: Receipt
 }
 
-/** Keeps a token that is fresh; otherwise mints one and saves it whole. @throws token_refused and what the file refuses */
-export async function mintToFile(identity: Identity, minting: Minting): Promise<Minted> {
-  const { identity_name, auth_provider } = identity
-  const path = tokenPath(minting.folder, identity)
-  const saved = minting.force ? undefined : await readFreshToken(path, identity, minting.now())
-  if (saved) return { identity_name, reused: true, receipt: { saved_to: path, mode: '0600', expires_at: saved.expires_at.toISOString() } }
-  const adapter = await IDPS[auth_provider].load()
-  const { issuer, token } = await adapter.mint(identity, minting.doorTo)
-  return { identity_name, reused: false, receipt: await saveToken(path, identity, issuer, token, minting.now()) }
+/** Keeps a token that is fresh. Undefined when one must be minted. */
+export async function keepFresh(entry: IdentityEntry, { folder, now, force }: Minting): Promise<Minted | undefined> {
+  if (force) return undefined
+  const { identity } = entry
+  const path = tokenPath(folder, identity)
+  const request = requestOf(entry)
+  const saved = await readFreshToken(path, identity, request, now())
+  if (saved === undefined) return undefined
+  const receipt = { saved_to: path, mode: '0600', expires_at: isoOf(saved.expires_at) }
+  return { identity_name: identity.identity_name, issuer: request.issuer, reused: true, receipt }
+}
+
+/** Mints and saves whole; one process at a time for one file. @throws ToolkitError as `Minter.mint`, and what the file refuses */
+export async function mintToFile(entry: IdentityEntry, minting: Minting): Promise<Minted> {
+  const { identity } = entry
+  const { folder, minter, tryLock, now, signal } = minting
+  const path = tokenPath(folder, identity)
+  return singleFlight(path, {
+    tryLock,
+    there: () => keepFresh(entry, minting),
+    work: async () => {
+      const { token } = await minter.mint(identity, await entry.credential(signal))
+      const request = requestOf(entry)
+      const receipt = await saveToken(path, identity, request, token, now())
+      return { identity_name: identity.identity_name, issuer: request.issuer, reused: false, receipt }
+    },
+    ...(signal ? { signal } : {}),
+  })
+}
+
+/** What the identity asks for. */
+export function requestOf({ identity, secret }: IdentityEntry) {
+  return tokenRequest(identity, { [secret]: true })
 }

@@ -1,71 +1,96 @@
 /** Tokens as operations: to files only. */
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { z } from 'zod'
-import { isToolkitError, ToolkitError } from '../core/errors.js'
+import { ToolkitError } from '../core/errors.js'
 import type { Door } from '../core/http.js'
 import { type Context, queryOperation, receiptShape } from '../core/operation.js'
-import { readIdentities, readIdentityFolder, refuseClashes } from './identities.js'
-import { type Minted, mintToFile } from './mint.js'
+import { createMinter } from '../idp/tokens.js'
+import { causeOf, type Failure, mintAll } from './batch.js'
+import { readIdentities } from './identities.js'
+import { type Identities, readIdentityFolder, refuseClashes } from './identity-files.js'
+import { type IdentityState, MOST_CONCURRENCY } from './identity-state.js'
+import type { Minting } from './mint.js'
+import type { TryLock } from './single-flight.js'
 
 /** What minting asks of its surroundings besides the core context. */
 export interface CredentialsContext extends Context {
+  /** A door for token requests to this origin. */
   doorTo(origin: string): Door
+  readonly tryLock: TryLock
+  /** Environment variables, for references in identities files. */
+  readonly env: (name: string) => string | undefined
+  /** What becomes of each identity. */
+  onIdentity(state: IdentityState): void
+}
+
+const CONCURRENCY = 32
+const path = z.string().min(1).max(4096)
+
+/** Where identities come from and tokens go to; the same for all operations on identities. */
+export const sourceShape = {
+  identities_file: path.optional().describe('an identity, or an array of them (default: all files of identities/ in the home folder)'),
+  output_dir: path.optional().describe('folder of the token files (default: .oauth-tokens in the home folder)'),
 }
 
 export const generateCredentials = queryOperation({
   summary:
     'Mint an access token for each identity (client credentials) into a file that only you can read. A token that is still fresh is kept. One failure never stops the others.',
   input: z.strictObject({
-    identities_file: z
-      .string()
-      .min(1)
-      .max(4096)
-      .optional()
-      .describe('an identity, or an array of them (default: all files of identities/ in the home folder)'),
-    output_dir: z.string().min(1).max(4096).optional().describe('folder of the token files (default: .oauth-tokens in the home folder)'),
+    ...sourceShape,
     force: z.boolean().default(false).describe('mint even when the saved token is fresh'),
+    concurrency: z.number().int().min(1).max(MOST_CONCURRENCY).default(CONCURRENCY).describe('requests at once to one issuer'),
   }),
-  output: z.strictObject({ tokens: z.array(z.strictObject({ identity_name: z.string(), reused: z.boolean(), receipt: receiptShape })) }),
+  output: z.strictObject({
+    tokens: z.array(z.strictObject({ identity_name: z.string(), issuer: z.string(), reused: z.boolean(), receipt: receiptShape })),
+  }),
   examples: [{}, { identities_file: 'identities.json' }],
-  async handler(input, context: CredentialsContext) {
-    const identities = input.identities_file
-      ? await readIdentities(input.identities_file)
-      : await readIdentityFolder(join(context.home, 'identities'))
-    refuseClashes(identities)
-    if (identities.length === 0) {
-      throw new ToolkitError(
-        'not_found',
-        'there is no identity yet',
-        { kind: 'identity', key: context.home },
-        'run mcp-idp setup m2m-app, or name --identities-file',
-      )
-    }
-    const folder = input.output_dir ?? join(context.home, '.oauth-tokens')
-    const minting = { folder, doorTo: context.doorTo, now: () => new Date(), force: input.force }
-    const tokens: Minted[] = []
-    const failures: { name: string; error: unknown }[] = []
-    for (const identity of identities) {
-      context.signal?.throwIfAborted()
-      try {
-        const minted = await mintToFile(identity, minting)
-        tokens.push(minted)
-        context.progress(`${minted.reused ? 'kept' : 'minted'} ${identity.identity_name}`)
-      } catch (error) {
-        failures.push({ name: identity.identity_name, error })
-        context.progress(`failed ${identity.identity_name}`)
-      }
-    }
-    throwFailures(failures, tokens.length)
-    return { tokens: tokens.map(({ identity_name, reused, receipt }) => ({ identity_name, reused, receipt })) }
+  async handler({ force, concurrency, ...source }, context: CredentialsContext) {
+    const { entries, folder } = await identitiesOf(source, context)
+    const { minted, failed } = await mintAll(entries, {
+      ...mintingOf(context, { folder, force }),
+      concurrency,
+      onState: context.onIdentity,
+    })
+    throwFailures(failed, minted.length)
+    return { tokens: minted }
   },
 })
 
+/** How tokens are minted in a context. */
+export function mintingOf(context: CredentialsContext, { folder, force = false }: { folder: string; force?: boolean }): Minting {
+  const { doorTo, tryLock, signal } = context
+  return { folder, force, minter: createMinter(doorTo), tryLock, now: () => Date.now() / 1000, ...(signal ? { signal } : {}) }
+}
+
+/** The identities that are named, else those of the home folder; all checked. @throws ToolkitError invalid_input, not_found */
+export async function identitiesOf(
+  { identities_file, output_dir }: { identities_file?: string | undefined; output_dir?: string | undefined },
+  { home, env }: Pick<CredentialsContext, 'home' | 'env'>,
+): Promise<Identities> {
+  const reading = { env, mayRefer: true }
+  const entries =
+    identities_file === undefined
+      ? await readIdentityFolder(join(home, 'identities'), reading)
+      : await readIdentities(resolve(identities_file), reading)
+  refuseClashes(entries)
+  if (entries.length > 0) return { entries, folder: resolve(output_dir ?? join(home, '.oauth-tokens')) }
+  throw new ToolkitError(
+    'not_found',
+    'there is no identity yet',
+    { kind: 'identity', key: home },
+    'run mcp-idp setup m2m-app, or name --identities-file',
+  )
+}
+
 /** One identity alone fails with its own error; several with `partial`, each named. */
-function throwFailures(failures: readonly { name: string; error: unknown }[], succeeded: number): void {
+export function throwFailures(failures: readonly Failure[], succeeded: number): void {
   const [first, ...others] = failures
   if (first === undefined) return
   if (others.length === 0 && succeeded === 0) throw first.error
-  const failed = failures.map(({ name, error }) => `${name}: ${isToolkitError(error) ? `${error.code}, ${error.message}` : 'internal'}`)
+  const failed = failures.map(({ identity_name, error }) => {
+    const { code, cause } = causeOf(error)
+    return `${identity_name}: ${code}, ${cause}`
+  })
   throw new ToolkitError(
     'partial',
     [`${failures.length} of ${failures.length + succeeded} identities got no token:`, ...failed].join('\n  '),

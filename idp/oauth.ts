@@ -1,9 +1,10 @@
 /** The OAuth steps that every provider shares, on oauth4webapi and through the one outbound door. */
 import { decodeJwt } from 'jose/jwt/decode'
 import * as oauth from 'oauth4webapi'
-import { ToolkitError, toolkitErrorIn } from '../core/errors.js'
+import { invalidInput, ToolkitError, toolkitErrorIn } from '../core/errors.js'
 import type { Door } from '../core/http.js'
 import { masked, Secret } from '../core/secret.js'
+import type { Credential, TokenRequest } from './token-source.js'
 
 export interface AccessToken {
   readonly access_token: Secret
@@ -13,29 +14,26 @@ export interface AccessToken {
   readonly scope?: string
 }
 
-/** A client that authenticates with its secret (RFC 6749 section 2.3.1). */
-export interface ClientCredentials {
-  readonly client_id: string
-  readonly client_secret: Secret
-}
+export type AuthorizationServer = oauth.AuthorizationServer
 
-/** Where a token is asked for; `authorization_server` is discovered, or made from what is configured. */
-interface TokenRequest {
+/** Where a token is asked for and what for; the authorization server is discovered, or made from what is configured. */
+interface Asking extends Partial<Pick<TokenRequest, 'token_endpoint_auth_method' | 'scope' | 'parameters' | 'assertion'>> {
+  /** Its token requests are `once` by its `isRead`: they are repeated here, made anew. */
   readonly door: Door
-  readonly authorizationServer: oauth.AuthorizationServer
-  readonly scope?: string
+  readonly authorizationServer: AuthorizationServer
 }
 
 /** OpenID Connect Discovery 1.0 section 4; the issuer of the answer must be the one asked for (RFC 8414 section 3.3). */
-export async function discover(issuer: string, door: Door): Promise<oauth.AuthorizationServer> {
-  const answer = await door.send({ method: 'GET', url: `${issuer}/.well-known/openid-configuration` })
+export async function discover(issuer: string, door: Door, at = issuer): Promise<AuthorizationServer> {
+  const answer = await door.send({ method: 'GET', url: `${at.replace(/\/+$/, '')}/.well-known/openid-configuration` })
   if (answer.status === 404) {
     throw new ToolkitError('not_found', `there is no issuer ${issuer}`, { kind: 'issuer', key: issuer }, 'check the URL and the realm')
   }
-  const metadata = answer.json as Partial<oauth.AuthorizationServer> | undefined
+  const metadata = answer.json as Partial<AuthorizationServer> | undefined
   if (answer.status === 200 && metadata?.issuer === issuer && typeof metadata.token_endpoint === 'string') {
-    return metadata as oauth.AuthorizationServer
+    return metadata as AuthorizationServer
   }
+  if (answer.status >= 500) throw cannotIssue(issuer, answer.status)
   throw new ToolkitError(
     'unexpected_response',
     `${issuer} does not describe itself as that issuer`,
@@ -44,14 +42,49 @@ export async function discover(issuer: string, door: Door): Promise<oauth.Author
   )
 }
 
-/** Client credentials grant (RFC 6749 section 4.4) with `client_secret_basic`. @throws ToolkitError token_refused */
-export async function clientCredentials(request: TokenRequest, client: ClientCredentials): Promise<AccessToken> {
-  return tokenFrom(request, client.client_id, oauth.ClientSecretBasic(client.client_secret.reveal()), 'client_credentials', {})
+/** The authorization server of a request, whose token endpoint must be at an origin that the identity itself allows. */
+export async function discoverTokenEndpoint(
+  { issuer, discovery = issuer, origins = [] }: TokenRequest,
+  doorTo: (origin: string) => Door,
+): Promise<AuthorizationServer> {
+  const server = await discover(issuer, doorTo(new URL(discovery).origin), discovery)
+  const endpoint = server.token_endpoint ?? ''
+  const allowed = [issuer, discovery, ...origins].map((url) => new URL(url).origin)
+  if (URL.canParse(endpoint) && allowed.includes(new URL(endpoint).origin)) return server
+  throw new ToolkitError(
+    'unexpected_response',
+    `${issuer} has its token endpoint at another origin, which nothing here allows`,
+    { system: issuer, reason: 'foreign_origin' },
+    'name token_endpoint in the identity if that is right',
+  )
+}
+
+/** Client credentials grant (RFC 6749 section 4.4). @throws ToolkitError token_refused, rate_limited, unavailable, unexpected_response */
+export async function clientCredentials(asking: Asking, client: { readonly client_id: string } & Credential): Promise<AccessToken> {
+  return tokenFrom(asking, client.client_id, await authentication(asking, client), 'client_credentials', asking.parameters ?? {})
 }
 
 /** Resource owner password grant (RFC 6749 section 4.3), for an administrator at a Keycloak's `admin-cli` only. */
-export async function passwordGrant(request: TokenRequest, client_id: string, username: string, password: Secret): Promise<AccessToken> {
-  return tokenFrom(request, client_id, oauth.None(), 'password', { username, password: password.reveal() })
+export async function passwordGrant(asking: Asking, client_id: string, username: string, password: Secret): Promise<AccessToken> {
+  return tokenFrom(asking, client_id, oauth.None(), 'password', { username, password: password.reveal() })
+}
+
+async function authentication(
+  { token_endpoint_auth_method: method = 'client_secret_basic', assertion = {} }: Asking,
+  { client_secret, private_key }: Credential,
+): Promise<oauth.ClientAuth> {
+  if (method === 'private_key_jwt') {
+    if (private_key === undefined) throw missing('private_key')
+    const { privateKeyJwt } = await import('./client-assertion.js')
+    return privateKeyJwt(private_key, assertion)
+  }
+  if (client_secret === undefined) throw missing('client_secret')
+  const secret = client_secret.reveal()
+  return method === 'client_secret_post' ? oauth.ClientSecretPost(secret) : oauth.ClientSecretBasic(secret)
+}
+
+function missing(field: string): ToolkitError {
+  return invalidInput('the identity', [{ path: field, expected: 'one, which its token_endpoint_auth_method needs' }])
 }
 
 /** The claims of an access token that is a JWT (RFC 9068), unverified: who asked for it has it from the server itself. */
@@ -60,24 +93,28 @@ export function claimsOf({ access_token }: AccessToken): Readonly<Record<string,
 }
 
 async function tokenFrom(
-  { door, authorizationServer, scope }: TokenRequest,
+  { door, authorizationServer, scope }: Asking,
   client_id: string,
-  authentication: oauth.ClientAuth,
+  clientAuthentication: oauth.ClientAuth,
   grant_type: string,
-  parameters: Record<string, string>,
+  parameters: Readonly<Record<string, string>>,
 ): Promise<AccessToken> {
+  const { issuer, token_endpoint = issuer } = authorizationServer
   const client = { client_id }
-  const insecure = authorizationServer.token_endpoint?.startsWith('http:') === true
+  const form = new URLSearchParams({ ...parameters, ...(scope === undefined ? {} : { scope }) })
+  // Plain http is refused off loopback by whoever configures the issuer; the door sends to that origin only.
+  const insecure = token_endpoint.startsWith('http:')
+  const options = {
+    [oauth.customFetch]: (url: string, init: unknown) => door.fetch(url, init as RequestInit),
+    [oauth.allowInsecureRequests]: insecure,
+  }
   try {
-    const response = await oauth.genericTokenEndpointRequest(
-      authorizationServer,
-      client,
-      authentication,
-      grant_type,
-      new URLSearchParams({ ...parameters, ...(scope === undefined ? {} : { scope }) }),
-      // Plain http is refused off loopback by whoever configures the issuer; the door sends to that origin only.
-      { [oauth.customFetch]: (url, init) => door.fetch(url, init as RequestInit), [oauth.allowInsecureRequests]: insecure },
+    const response = await door.patiently(token_endpoint, () =>
+      oauth.genericTokenEndpointRequest(authorizationServer, client, clientAuthentication, grant_type, form, options),
     )
+    if (response.status === 429)
+      throw new ToolkitError('rate_limited', `${issuer} asks to slow down`, { system: issuer }, 'wait, then run again')
+    if (response.status >= 500) throw cannotIssue(issuer, response.status)
     const answer = await oauth.processGenericTokenEndpointResponse(authorizationServer, client, response)
     return {
       access_token: new Secret(answer.access_token),
@@ -86,8 +123,13 @@ async function tokenFrom(
       ...(answer.scope === undefined ? {} : { scope: answer.scope }),
     }
   } catch (error) {
-    throw tokenError(error, authorizationServer.issuer)
+    throw tokenError(error, issuer)
   }
+}
+
+function cannotIssue(issuer: string, status: number): ToolkitError {
+  const details = { system: issuer, reason: 'server_error', status }
+  return new ToolkitError('unavailable', `${issuer} cannot issue tokens now (${status})`, details, 'run again later')
 }
 
 /** Codes of RFC 6749 section 5.2 and 8628; any other word from a server is not repeated. */
@@ -100,13 +142,6 @@ function tokenError(error: unknown, issuer: string): ToolkitError {
     const said = error instanceof oauth.ResponseBodyError ? error.error : ''
     // A word that is the very password that was sent is no code.
     const code = TOKEN_ERROR.test(said) && masked(said) === said ? said : 'unknown_error'
-    if (error.status >= 500) {
-      return new ToolkitError('unavailable', `${issuer} cannot issue tokens now (${error.status})`, {
-        system: issuer,
-        reason: 'server_error',
-        status: error.status,
-      })
-    }
     return new ToolkitError(
       'token_refused',
       `${issuer} refused to issue a token: ${code}`,

@@ -2,12 +2,10 @@
 import type { Door, DoorOptions } from '../core/http.js'
 import type { Reconcilers } from '../core/plan.js'
 import type { HeldRights } from '../core/rights.js'
-import type { Secret } from '../core/secret.js'
 import type { IdentityFacts } from '../core/secret-file.js'
 import type { SettingSource } from '../core/settings.js'
 import type { IdpName } from '../core/vocabulary.js'
 import type { Capabilities, Claims } from './capabilities.js'
-import type { AccessToken } from './oauth.js'
 
 /** What a connection gets from the composition root. */
 export interface Connecting {
@@ -43,21 +41,9 @@ export interface Tenant {
   evaluate?(client_id: string, username?: string): Promise<{ readonly username: string; readonly claims: Claims } | undefined>
 }
 
-/** One identity of an identities file; which further fields it needs is its provider's business. */
-export interface Identity {
-  readonly identity_name: string
-  readonly auth_provider: IdpName
-  readonly client_id: string
-  readonly client_secret: Secret
-  readonly scope?: string
-  readonly fields: Readonly<Record<string, string>>
-}
-
 /** Everything a provider's folder offers; loaded on first use. */
 export interface Adapter {
   connect(connecting: Connecting): Promise<Tenant>
-  /** Issuer and token for one identity. @throws token_refused, invalid_input for a missing field */
-  mint(identity: Identity, doorTo: (origin: string) => Door): Promise<{ issuer: string; token: AccessToken }>
 }
 
 export interface IdpRow {

@@ -5,6 +5,7 @@ import type { Door } from '../core/http.js'
 import type { SecretSink } from '../core/sink.js'
 import { IDPS, type Tenant } from '../idp/index.js'
 import { claimsOf } from '../idp/oauth.js'
+import { createMinter } from '../idp/tokens.js'
 import { claimFindings, type Expected } from './findings.js'
 
 /** How a result tells of the proof. */
@@ -23,10 +24,9 @@ export async function verifyMachine(
   const saved = await sink.read()
   if (saved === undefined) return { how: `nothing: ${sink.place} holds no secret`, findings: [] }
   const { identity_name, auth_provider: _, ...fields } = tenant.identityFacts(name)
-  const adapter = await IDPS[tenant.idp].load()
-  const identity = { identity_name, auth_provider: tenant.idp, client_id: saved.subject, client_secret: saved.secret, fields }
+  const identity = { identity_name, auth_provider: tenant.idp, client_id: saved.subject, fields }
   try {
-    const { token } = await adapter.mint(identity, doorTo)
+    const { token } = await createMinter(doorTo).mint(identity, { client_secret: saved.secret })
     const { groups_claim } = IDPS[tenant.idp].capabilities.token
     return { how: 'a minted token', findings: claimFindings(claimsOf(token), expected, groups_claim) }
   } catch (error) {

@@ -3,19 +3,21 @@ import { resolve } from 'node:path'
 import { type StepDone, stepText } from '../core/apply.js'
 import { converge, type Plan } from '../core/converge.js'
 import { ToolkitError } from '../core/errors.js'
-import { createDoor, type Door, type JournalEntry, WriteLatch } from '../core/http.js'
+import { createDoor, type Door, type DoorOptions, type JournalEntry, WriteLatch } from '../core/http.js'
 import { doorTimes, type KnownServers } from '../core/http-patience.js'
+import type { ProxySettings } from '../core/http-transport.js'
 import type { Reconcilers } from '../core/plan.js'
 import type { Secret } from '../core/secret.js'
 import { type SettingSource, SettingsReader } from '../core/settings.js'
 import type { IdpName } from '../core/vocabulary.js'
+import { type IdentityState, identityText, MOST_CONCURRENCY } from '../credentials-provider/identity-state.js'
 import type { CredentialsContext } from '../credentials-provider/operations.js'
-import { type Connecting, IDPS, type Tenant } from '../idp/index.js'
+import { IDPS, type Tenant } from '../idp/index.js'
 import type { RegistryClient } from '../registry/client.js'
 import type { RegistryContext } from '../registry/operations/m2m-clients.js'
 import type { RegistryRowOptions } from '../registry/reconcilers.js'
 import type { SetupContext } from '../setup/context.js'
-import { withLocks } from './lock.js'
+import { tryLock, withLocks } from './lock.js'
 
 export interface ToolkitContext extends SetupContext, RegistryContext, CredentialsContext {
   /** Every request of this run, over all doors. */
@@ -38,6 +40,12 @@ export interface Surroundings {
   /** Each finished step of an apply; told as a line of progress where this is absent. */
   readonly onStep?: (step: StepDone) => void
   readonly onRequest?: (entry: JournalEntry) => void
+  /** What becomes of each identity of a batch; told as a line of progress where this is absent. */
+  readonly onIdentity?: (state: IdentityState) => void
+  /** Environment variables that identities may name. */
+  readonly env?: Readonly<Record<string, string | undefined>>
+  /** PEM of certificate authorities besides the well-known ones. */
+  readonly ca?: string
 }
 
 /** One context a run of an operation: its write latch is its own. Close it. */
@@ -53,9 +61,15 @@ export function createContext(around: Surroundings): ToolkitContext {
     around.onRequest?.(entry)
   }
   const stopping = signal ? { signal } : {}
-  const open: Connecting['open'] = (options) => {
+  const open = (options: Pick<DoorOptions, 'origins' | 'isRead' | 'timeoutMs' | 'connections'>): Door => {
     const allowHttp = settings('MCP_IDP_ALLOW_HTTP') === 'true'
-    const door = createDoor({ latch, allowHttp, ...doorTimes(settings), servers, onWait: progress, onRequest, ...stopping, ...options })
+    const reaching = { proxy: proxyOf(settings), ...(around.ca === undefined ? {} : { ca: around.ca }) }
+    const door = createDoor({
+      ...{ latch, allowHttp, ...doorTimes(settings), servers, onWait: progress, onRequest },
+      ...reaching,
+      ...stopping,
+      ...options,
+    })
     closing.push(() => door.close())
     return door
   }
@@ -67,7 +81,11 @@ export function createContext(around: Surroundings): ToolkitContext {
     })
   const [tenant, tenantToBe] = [connected(false), connected(true)]
   // Minting asks token endpoints only: every POST through these doors is a token request.
-  const doorTo = memo((origin: string): Door => open({ origins: [origin], isRead: ({ method }) => method === 'POST' }))
+  const doorTo = memo((origin: string): Door => {
+    const { tokenTimeoutMs: timeoutMs } = doorTimes(settings)
+    return open({ origins: [origin], isRead: ({ method }) => method === 'POST' && 'once', timeoutMs, connections: MOST_CONCURRENCY })
+  })
+  const env = (name: string) => around.env?.[name]
   const registryAs = async (token: () => Promise<Secret>): Promise<RegistryClient> => {
     const reader = new SettingsReader(settings)
     const url = reader.url('REGISTRY_URL')
@@ -76,7 +94,7 @@ export function createContext(around: Surroundings): ToolkitContext {
     const door = open({ origins: [new URL(url).origin] })
     return registryClient({ url, door, token })
   }
-  const registry = once(() => registryAs(once(() => registryToken({ home, settings, doorTo }))))
+  const registry = once(() => registryAs(once(() => registryToken({ home, settings, doorTo, env }))))
   const requireRegistryRows = async (options: RegistryRowOptions): Promise<{ reconcilers: Reconcilers; lock: string }> => {
     const { registryReconcilers } = await import('../registry/reconcilers.js')
     const lock = settings('REGISTRY_URL') ?? ''
@@ -92,6 +110,9 @@ export function createContext(around: Surroundings): ToolkitContext {
     requests,
     tenant: (idp, { bootstrap = false } = {}) => (bootstrap ? tenantToBe(idp) : tenant(idp)),
     doorTo,
+    tryLock: (name) => tryLock(home, name),
+    env,
+    onIdentity: around.onIdentity ?? ((state) => progress(identityText(state))),
     registry,
     registryAs,
     requireRegistryRows,
@@ -118,10 +139,12 @@ async function registryToken({
   home,
   settings,
   doorTo,
+  env,
 }: {
   home: string
   settings: SettingSource
   doorTo: (origin: string) => Door
+  env: (name: string) => string | undefined
 }): Promise<Secret> {
   const reader = new SettingsReader(settings)
   const file = reader.optional('REGISTRY_TOKEN_FILE')
@@ -134,10 +157,21 @@ async function registryToken({
     throw new ToolkitError('not_found', `${file} holds no token`, { kind: 'file', key: file }, 'mint one with mcp-idp credentials generate')
   }
   const { readIdentities } = await import('../credentials-provider/identities.js')
-  const [identity] = await readIdentities(resolve(home, identityFile))
-  if (identity === undefined) throw new ToolkitError('not_found', `${identityFile} holds no identity`, { kind: 'file', key: identityFile })
-  const adapter = await IDPS[identity.auth_provider].load()
-  return (await adapter.mint(identity, doorTo)).token.access_token
+  const [entry] = await readIdentities(resolve(home, identityFile), { env, mayRefer: true })
+  if (entry === undefined) throw new ToolkitError('not_found', `${identityFile} holds no identity`, { kind: 'file', key: identityFile })
+  const { createMinter } = await import('../idp/tokens.js')
+  return (await createMinter(doorTo).mint(entry.identity, await entry.credential())).token.access_token
+}
+
+/** By the variables that curl and others read. */
+function proxyOf(settings: SettingSource): ProxySettings {
+  const reader = new SettingsReader(settings)
+  const [https, http, except] = [reader.optional('HTTPS_PROXY'), reader.optional('HTTP_PROXY'), reader.optional('NO_PROXY')]
+  return {
+    ...(https === undefined ? {} : { https }),
+    ...(http === undefined ? {} : { http }),
+    ...(except === undefined ? {} : { except }),
+  }
 }
 
 function memo<K extends string, V>(make: (key: K) => V): (key: K) => V {

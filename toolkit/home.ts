@@ -44,12 +44,17 @@ export interface Home {
   readonly home: string
   readonly profile: string
   readonly settings: SettingSource
+  /** PEM of the authorities in the file that `MCP_IDP_CA_FILE` names. */
+  readonly ca?: string
+  readonly env: Environment
 }
 
 /** Reads the profile of a home and resolves its settings. @throws ToolkitError invalid_input */
 export async function openHome(home: string, env: Environment): Promise<Home> {
   const profile = await readProfile(home)
-  return { home, profile: profile.profile, settings: await settingSource(home, profile, env) }
+  const settings = await settingSource(home, profile, env)
+  const ca = await authorities(home, settings('MCP_IDP_CA_FILE'))
+  return { home, profile: profile.profile, settings, env, ...(ca === undefined ? {} : { ca }) }
 }
 
 /** The profile of a home; an empty one when there is none. @throws ToolkitError invalid_input */
@@ -77,6 +82,13 @@ export async function settingSource(home: string, profile: Profile, env: Environ
     if (text !== undefined && text !== '') resolved.set(name, text)
   }
   return (name) => env[name] || resolved.get(name)
+}
+
+async function authorities(home: string, path: string | undefined): Promise<string | undefined> {
+  if (path === undefined) return undefined
+  const text = await readSmallFile(resolve(home, path))
+  if (text?.includes('-----BEGIN CERTIFICATE-----')) return text
+  throw invalidInput('the configuration', [{ path: 'MCP_IDP_CA_FILE', expected: 'a file of certificates in PEM', found: path }])
 }
 
 async function referenced(home: string, path: string): Promise<string | undefined> {

@@ -1,4 +1,4 @@
-/** One apply at a time per tenant on one machine: an SQLite file held exclusively, freed by the kernel when its holder dies. */
+/** Locks between processes of one machine: an SQLite file each, held exclusively, freed by the kernel when its holder dies. */
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -20,27 +20,35 @@ export async function withLocks<T>(home: string, tenants: readonly string[], wor
   }
 }
 
-async function hold(home: string, tenant: string, signal?: AbortSignal): Promise<() => void> {
+/** The lock of a name, freed by calling what is returned; undefined while another process, or another call of this one, has it. */
+export async function tryLock(home: string, name: string): Promise<(() => void) | undefined> {
   const folder = join(home, 'locks')
   await makePrivateFolder(folder)
   const { default: Database } = await import('libsql')
-  const database = new Database(join(folder, `${createHash('sha256').update(tenant).digest('hex').slice(0, 32)}.db`), { timeout: 0 })
+  const database = new Database(join(folder, `${createHash('sha256').update(name).digest('hex').slice(0, 32)}.db`), { timeout: 0 })
+  try {
+    database.exec('BEGIN EXCLUSIVE')
+    return () => database.close()
+  } catch (error) {
+    database.close()
+    if (isBusy(error)) return undefined
+    throw new ToolkitError('unavailable', `the lock of ${name} cannot be taken`, { system: 'file system', reason: 'lock' })
+  }
+}
+
+async function hold(home: string, tenant: string, signal?: AbortSignal): Promise<() => void> {
   const until = Date.now() + WAIT_MS
   for (;;) {
-    try {
-      database.exec('BEGIN EXCLUSIVE')
-      return () => database.close()
-    } catch (error) {
-      if (!isBusy(error) || Date.now() > until || signal?.aborted) {
-        database.close()
-        signal?.throwIfAborted()
-        throw new ToolkitError(
-          'unavailable',
-          `another run is changing ${tenant}`,
-          { system: tenant, reason: 'locked' },
-          'wait until it has ended',
-        )
-      }
+    const release = await tryLock(home, tenant)
+    if (release) return release
+    signal?.throwIfAborted()
+    if (Date.now() > until) {
+      throw new ToolkitError(
+        'unavailable',
+        `another run is changing ${tenant}`,
+        { system: tenant, reason: 'locked' },
+        'wait until it has ended',
+      )
     }
     await sleep(STEP_MS)
   }

@@ -3,7 +3,8 @@
  * words are not repeated, except error codes of the registered form.
  */
 import { ToolkitError } from '../../core/errors.js'
-import type { Answer, Door, SecretJson } from '../../core/http.js'
+import type { Answer, Door } from '../../core/http.js'
+import type { SecretJson } from '../../core/http-body.js'
 import type { Secret } from '../../core/secret.js'
 import { type ClientInformation, clientInformationOf } from './metadata.js'
 import type { Registration } from './registrations.js'

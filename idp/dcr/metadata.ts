@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import { ToolkitError } from '../../core/errors.js'
-import type { SecretJson } from '../../core/http.js'
+import type { SecretJson } from '../../core/http-body.js'
 import { diff } from '../../core/plan.js'
 import type { Resources } from '../../core/resources.js'
 import { Secret } from '../../core/secret.js'

@@ -1,9 +1,7 @@
 /** The embedded provider behind the port: clients by dynamic registration, groups, people and rotation by its admin API. */
 import { join } from 'node:path'
-import { invalidInput } from '../../core/errors.js'
 import { SettingsReader } from '../../core/settings.js'
 import { dcrReconcilers } from '../dcr/reconcilers.js'
-import { clientCredentials, discover } from '../oauth.js'
 import type { Adapter } from '../port.js'
 import { adminClient } from './admin-client.js'
 import { groups } from './reconcilers/group.js'
@@ -36,21 +34,6 @@ export const embedded: Adapter = {
       identityFacts: (name) => ({ identity_name: name, auth_provider: 'embedded', issuer }),
       registrySettings: { AUTH_PROVIDER: 'embedded', EMBEDDED_ISSUER: issuer },
       rights: admin.rights,
-    }
-  },
-  async mint({ identity_name, fields, client_id, client_secret, scope }, doorTo) {
-    const { issuer } = fields
-    if (issuer === undefined || !URL.canParse(issuer)) {
-      throw invalidInput('the identity', [{ path: `${identity_name}.issuer`, expected: 'an issuer such as http://127.0.0.1:8888' }])
-    }
-    const door = doorTo(new URL(issuer).origin)
-    const authorizationServer = await discover(issuer, door)
-    return {
-      issuer,
-      token: await clientCredentials(
-        { door, authorizationServer, ...(scope === undefined ? {} : { scope }) },
-        { client_id, client_secret },
-      ),
     }
   },
 }

@@ -1,7 +1,8 @@
 /** Client of the embedded provider's admin API: lists read page by page, and its refusals as our errors. */
 import { z } from 'zod'
 import { ToolkitError } from '../../core/errors.js'
-import type { Answer, Door, SecretJson } from '../../core/http.js'
+import type { Answer, Door } from '../../core/http.js'
+import type { SecretJson } from '../../core/http-body.js'
 import type { Observed } from '../../core/plan.js'
 import type { HeldRights } from '../../core/rights.js'
 import type { Secret } from '../../core/secret.js'

@@ -1,6 +1,4 @@
 /** Keycloak behind the port. */
-import { invalidInput } from '../../core/errors.js'
-import { clientCredentials } from '../oauth.js'
 import type { Adapter } from '../port.js'
 import { connectRealm } from './connect.js'
 import { createDirectory } from './directory.js'
@@ -37,16 +35,5 @@ export const keycloak: Adapter = {
       rights: () => rights(realm),
       evaluate: evaluation(realm),
     }
-  },
-  async mint({ identity_name, fields, client_id, client_secret, scope }, doorTo) {
-    const url = fields['keycloak_url']
-    const realm = fields['keycloak_realm'] ?? fields['realm']
-    if (url === undefined || realm === undefined || !URL.canParse(url)) {
-      throw invalidInput('the identity', [{ path: identity_name, expected: 'keycloak_url and keycloak_realm' }])
-    }
-    const issuer = `${url.replace(/\/+$/, '')}/realms/${encodeURIComponent(realm)}`
-    const authorizationServer = { issuer, token_endpoint: `${issuer}/protocol/openid-connect/token` }
-    const request = { door: doorTo(new URL(url).origin), authorizationServer, ...(scope === undefined ? {} : { scope }) }
-    return { issuer, token: await clientCredentials(request, { client_id, client_secret }) }
   },
 }

@@ -38,7 +38,7 @@ export async function connectRealm(connecting: Connecting): Promise<Realm> {
   const door = connecting.open({
     origins: [new URL(url).origin],
     isRead: ({ method, url: { pathname } }) =>
-      method === 'POST' && pathname.endsWith(`/realms/${adminRealm}/protocol/openid-connect/token`),
+      method === 'POST' && pathname.endsWith(`/realms/${adminRealm}/protocol/openid-connect/token`) && 'once',
   })
   const { issuer, exists } = await existence({ url, realm, door, mayBeMissing: connecting.bootstrap === true })
   const adminToken = singleFlight(() => logIn({ url, adminRealm, administrator, door }))
@@ -46,11 +46,11 @@ export async function connectRealm(connecting: Connecting): Promise<Realm> {
   const api = new KeycloakAdminClient({
     baseUrl: url,
     realmName: adminRealm,
-    requestOptions: { dispatcher: throughDoor(door), redirect: 'error' } as unknown as RequestInit,
+    requestOptions: { dispatcher: throughDoor(renewing(door, adminToken)), redirect: 'error' } as unknown as RequestInit,
   })
-  api.registerTokenProvider({ getAccessToken: async () => (await adminToken()).reveal() })
-  await adminToken()
-  const told = async () => rolesIn((await adminToken()).reveal())
+  api.registerTokenProvider({ getAccessToken: async () => (await adminToken.get()).reveal() })
+  await adminToken.get()
+  const told = async () => rolesIn((await adminToken.get()).reveal())
   // Each realm keeps its own administrators' roles in one client, master those of every realm in a client each.
   const holder = adminRealm === realm && realm !== 'master' ? 'realm-management' : `${realm}-realm`
   return {
@@ -109,22 +109,48 @@ async function logIn(at: { url: string; adminRealm: string; administrator: Admin
   }
 }
 
+interface KeptToken {
+  get(): Promise<Secret>
+  /** Forgets a token that the server refused, unless another has taken its place. */
+  forget(refused: string): void
+}
+
 /** The admin client refreshes without single flight, and not at all for a service account; an admin-cli token lives 60 s. */
-function singleFlight(mint: () => Promise<AccessToken>): () => Promise<Secret> {
+function singleFlight(mint: () => Promise<AccessToken>): KeptToken {
   const SPARE_SECONDS = 10
   let current: { token: Secret; until: number } | undefined
   let running: Promise<Secret> | undefined
-  return () => {
-    if (current && Date.now() < current.until) return Promise.resolve(current.token)
-    running ??= mint()
-      .then(({ access_token, expires_in }) => {
-        current = { token: access_token, until: Date.now() + (expires_in - SPARE_SECONDS) * 1000 }
-        return access_token
-      })
-      .finally(() => {
-        running = undefined
-      })
-    return running
+  return {
+    get() {
+      if (current && Date.now() < current.until) return Promise.resolve(current.token)
+      running ??= mint()
+        .then(({ access_token, expires_in }) => {
+          current = { token: access_token, until: Date.now() + (expires_in - SPARE_SECONDS) * 1000 }
+          return access_token
+        })
+        .finally(() => {
+          running = undefined
+        })
+      return running
+    },
+    forget(refused) {
+      if (current?.token.reveal() === refused) current = undefined
+    },
+  }
+}
+
+/**
+ * Logs in anew and sends once more after a 401, which has changed nothing: a server that was killed forgets the sessions of
+ * tokens that it issued just before.
+ */
+function renewing(door: Door, token: KeptToken): Door['fetch'] {
+  return async (url, init = {}) => {
+    const answer = await door.fetch(url, init)
+    if (answer.status !== 401) return answer
+    const headers = new Headers(init.headers)
+    token.forget((headers.get('authorization') ?? '').replace(/^Bearer /i, ''))
+    headers.set('authorization', `Bearer ${(await token.get()).reveal()}`)
+    return door.fetch(url, { ...init, headers })
   }
 }
 
@@ -143,14 +169,14 @@ function rolesIn(token: string): z.infer<typeof roleClaims> {
 }
 
 /** A dispatcher that hands every request of the built-in fetch to the door. `compose` adapts the handlers of all Node versions. */
-function throughDoor(door: Door): Dispatcher {
+function throughDoor(send: Door['fetch']): Dispatcher {
   return new Agent().compose(() => (options, handler) => {
-    void relay(door, options, handler)
+    void relay(send, options, handler)
     return true
   })
 }
 
-async function relay(door: Door, options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): Promise<void> {
+async function relay(send: Door['fetch'], options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): Promise<void> {
   const controller = {
     aborted: false,
     paused: false,
@@ -162,7 +188,7 @@ async function relay(door: Door, options: Dispatcher.DispatchOptions, handler: D
   try {
     handler.onRequestStart?.(controller, {})
     const body = options.body === undefined || options.body === null ? undefined : await collected(options.body)
-    const response = await door.fetch(`${options.origin}${options.path}`, {
+    const response = await send(`${options.origin}${options.path}`, {
       method: options.method,
       headers: options.headers as Record<string, string>,
       ...(body === undefined ? {} : { body }),

@@ -471,7 +471,7 @@ describe('the settings', () => {
     expect(() => read(name, value)).toThrow(expect.objectContaining({ code: 'invalid_input', details: { problems } }))
   })
 
-  test('reach the door of a run: a request may take 30 s unless MCP_IDP_TIMEOUT says otherwise', async () => {
+  test('reach the doors of a run: a request may take 30 s, one for a token 10 s, unless the settings say otherwise', async () => {
     const server = await fake(() => {})
     const asked: number[] = []
     const timeout = AbortSignal.timeout.bind(AbortSignal)
@@ -479,12 +479,15 @@ describe('the settings', () => {
       asked.push(ms)
       return timeout(100)
     })
-    const failures = [{}, { MCP_IDP_TIMEOUT: '7' }].map((settings) =>
-      failureOf(around(settings).doorTo(server.origin).send({ method: 'GET', url: server.origin })),
-    )
+    const token = { method: 'GET', url: server.origin }
+    const failures = [{}, { MCP_IDP_TIMEOUT: '7', MCP_IDP_TOKEN_TIMEOUT: '3' }].flatMap((settings) => {
+      const run = around({ REGISTRY_URL: server.origin, ...settings })
+      const registry = run.registryAs(async () => new Secret('planted-4711'))
+      return [failureOf(run.doorTo(server.origin).send(token)), failureOf(registry.then((one) => one.health()))]
+    })
     const messages = (await Promise.all(failures)).map(({ message }) => message)
-    expect(messages).toEqual([`${server.origin} did not answer within 30 s`, `${server.origin} did not answer within 7 s`])
-    expect(asked).toEqual([30_000, 7_000])
+    expect(messages).toEqual(['10 s', '30 s', '3 s', '7 s'].map((time) => `${server.origin} did not answer within ${time}`))
+    expect(asked.toSorted((a, b) => a - b)).toEqual([3_000, 7_000, 10_000, 30_000])
   })
 
   test('reach the door of a run: reads wait 60 s unless MCP_IDP_PATIENCE says otherwise, and progress tells', async () => {
@@ -511,7 +514,7 @@ describe('the settings', () => {
   test('that are wrong are told before anything is sent', async () => {
     const server = await fake(first())
     const run = around({ MCP_IDP_TIMEOUT: '0', MCP_IDP_PATIENCE: 'long' })
-    expect(() => run.doorTo(server.origin)).toThrow(/MCP_IDP_TIMEOUT.*\n.*MCP_IDP_PATIENCE/)
+    expect(() => run.doorTo(server.origin)).toThrow(/MCP_IDP_TIMEOUT.*\n.*MCP_IDP_PATIENCE/s)
     expect(server.connections).toBe(0)
   })
 })

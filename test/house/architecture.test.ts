@@ -15,7 +15,8 @@ const containing = (pattern: RegExp) =>
 /** The only modules that open a Secret, each with the reason. */
 const REVEALS: Readonly<Record<string, string>> = {
   'cli/show-secret.ts': 'prints a secret on a terminal, when a person asks for that',
-  'core/http.ts': 'the door: headers, forms and JSON of a request',
+  'core/http-body.ts': 'the door: forms and JSON of a request',
+  'core/http.ts': 'the door: headers of a request',
   'core/secret-file.ts': "a sink: a client's secret as an identity, a person's first password",
   'credentials-provider/token-file.ts': 'a sink: an access token',
   'idp/dcr/registrations.ts': 'a sink: the registration access token, without which a client cannot be changed (RFC 7592)',

@@ -11,8 +11,8 @@ import { Secret } from '../../core/secret.js'
 import type { IdpName } from '../../core/vocabulary.js'
 import { embedded } from '../../idp/embedded/adapter.js'
 import type { RunningProvider } from '../../idp/embedded/server.js'
-import { keycloak } from '../../idp/keycloak/adapter.js'
-import type { Adapter, Tenant } from '../../idp/port.js'
+import type { Tenant } from '../../idp/port.js'
+import { createMinter } from '../../idp/tokens.js'
 import { IDPS, recipes } from '../../toolkit/index.js'
 import { connect } from '../contract/served.js'
 import { reconcilerOf, run } from '../contract/tenant.js'
@@ -73,12 +73,12 @@ async function look({ rights, reconcilers }: Tenant, owned: readonly string[]): 
 }
 
 /** A machine's token. */
-async function mint(adapter: Adapter, { issuer, idp, identityFacts }: Tenant, client_id: string, { content }: MemorySink): Promise<void> {
+async function mint({ issuer, idp, identityFacts }: Tenant, client_id: string, { content }: MemorySink): Promise<void> {
   const door = createDoor({ origins: [new URL(issuer).origin], latch: new WriteLatch(), isRead: () => true })
-  const { identity_name, ...fields } = identityFacts('machine')
-  const identity = { identity_name, auth_provider: idp, client_id, client_secret: new Secret(content?.secret ?? ''), fields }
+  const { identity_name, auth_provider: _, ...fields } = identityFacts('machine')
+  const identity = { identity_name, auth_provider: idp, client_id, fields }
   try {
-    const { token } = await adapter.mint(identity as Parameters<Adapter['mint']>[0], () => door)
+    const { token } = await createMinter(() => door).mint(identity, { client_secret: new Secret(content?.secret ?? '') })
     expect(token.token_type).toMatch(/^bearer$/i)
   } finally {
     await door.close()
@@ -111,7 +111,7 @@ async function wholeLife(realm: Realm, url: string): Promise<void> {
     await look(tenant, all)
     expect(await tenant.evaluate?.('ide')).toMatchObject({ username: 'linus' })
     expect(await tenant.evaluate?.('ide', 'linus')).toMatchObject({ claims: { groups: ['team'] } })
-    await mint(keycloak, tenant, 'machine', sinks.machine)
+    await mint(tenant, 'machine', sinks.machine)
 
     await expectDone(run([realmOf(realm, 200), ...objects('keycloak', sinks, SECOND)]), 'update', [`tenant ${realm.realm}`, ...OBJECTS])
     await spoilMappers(realm)
@@ -185,7 +185,7 @@ export async function everythingAtEmbedded({ issuer, initialAccessToken, adminTo
     await expectDone(run(at, objects('embedded', sinks, FIRST)), 'create', OBJECTS)
     await look(tenant, OBJECTS)
     const machine = (await reconcilerOf(at, 'machine-client').observe(['machine'])).get('machine')
-    await mint(embedded, tenant, machine?.id ?? '', sinks.machine)
+    await mint(tenant, machine?.id ?? '', sinks.machine)
 
     // The groups of a machine are in the registry's record, and nothing else of it can change here.
     const changing = OBJECTS.filter((one) => !one.startsWith('machine-client'))

@@ -13,6 +13,7 @@ import { saveToken } from '../../credentials-provider/token-file.js'
 import { registrationsOf } from '../../idp/dcr/registrations.js'
 import { keptFiles, savePasswords } from '../../idp/embedded/kept-files.js'
 import { openStore } from '../../idp/embedded/store.js'
+import { tokenRequest } from '../../idp/tokens.js'
 import { registryEnvironment } from '../../setup/environment-file.js'
 import { saveProfile } from '../../toolkit/home.js'
 
@@ -29,7 +30,7 @@ const secret = () => new Secret(PLANTED)
 const facts = { identity_name: 'agent', auth_provider: 'keycloak' }
 const ISSUER = 'http://127.0.0.1:1'
 const person = { username: 'ada', issuer: ISSUER }
-const identity = { ...facts, auth_provider: 'keycloak', client_id: 'agent', client_secret: secret(), fields: {} } as const
+const identity = { ...facts, auth_provider: 'keycloak', client_id: 'agent', fields: { keycloak_url: ISSUER } } as const
 const token = { access_token: secret(), token_type: 'Bearer', expires_in: 300 }
 const registration = {
   issuer: ISSUER,
@@ -55,7 +56,7 @@ export const SAVERS: Readonly<Record<string, Writer>> = {
   'an access token': {
     module: 'credentials-provider/token-file.ts',
     file: 'token.json',
-    write: (folder) => saveToken(join(folder, 'token.json'), identity, ISSUER, token, new Date()),
+    write: (folder) => saveToken(join(folder, 'token.json'), identity, tokenRequest(identity, {}), token, Date.now() / 1000),
   },
   'a profile': {
     module: 'toolkit/home.ts',

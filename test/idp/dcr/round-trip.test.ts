@@ -10,6 +10,7 @@ import { Secret } from '../../../core/secret.js'
 import { secretFile } from '../../../core/secret-file.js'
 import { dcrReconcilers } from '../../../idp/dcr/reconcilers.js'
 import { embedded } from '../../../idp/embedded/adapter.js'
+import { createMinter } from '../../../idp/tokens.js'
 import { doorTo, failureOf, type TestDoor } from '../../fakes/door.js'
 import { providerInTemporaryFolder, REDIRECT_URIS, type TestProvider, tokensFor, verified } from '../embedded/provider.js'
 import { MACHINE_SPEC, PUBLIC_SPEC } from './fake-server.js'
@@ -241,10 +242,10 @@ describe('the embedded provider behind the port', () => {
         identity_name: 'nightly',
         auth_provider: 'embedded',
         client_id: String(client_id),
-        client_secret: new Secret(String(client_secret)),
         fields,
       } as const
-      const minted = await embedded.mint(identity, (origin) => doorTo([origin], { isRead: ({ method }) => method === 'POST' }))
+      const minter = createMinter((origin) => doorTo([origin], { isRead: ({ method }) => method === 'POST' && 'once' }))
+      const minted = await minter.mint(identity, { client_secret: new Secret(String(client_secret)) })
       expect(minted.issuer).toBe(provider.running.issuer)
       expect((await verified(provider, minted.token.access_token.reveal())).claims).toMatchObject({ sub: client_id, aud: 'mcp-gateway' })
     } finally {
@@ -323,12 +324,11 @@ describe('the embedded provider behind the port', () => {
         identity_name: 'x',
         auth_provider: 'embedded',
         client_id: 'x',
-        client_secret: new Secret('unsent-secret'),
         fields: { issuer },
       } as const
-      expect(
-        await failureOf(embedded.mint(identity, (origin) => createDoor({ origins: [origin], latch: new WriteLatch() }))),
-      ).toMatchObject({ code: 'invalid_input' })
+      const minter = createMinter((origin) => createDoor({ origins: [origin], latch: new WriteLatch() }))
+      const minted = minter.mint(identity, { client_secret: new Secret('unsent-secret') })
+      expect(await failureOf(minted)).toMatchObject({ code: 'invalid_input' })
     },
   )
 })

@@ -1,0 +1,43 @@
+/** What an entry of an identities file may say, provider by provider; the schema for editors is made from it. */
+import { z } from 'zod'
+import { AUTH_PROVIDERS, type AuthProvider, clientId, fileSafeName } from '../core/vocabulary.js'
+import { SECRET_FIELDS, TOKEN_SOURCES } from '../idp/tokens.js'
+import { secretValue } from './secret-reference.js'
+
+/** An entry of one provider, with `identity_name` and `auth_provider` filled in where the file's name says them. */
+export function entrySchema(provider: AuthProvider): z.ZodObject {
+  const { fields, secrets, scope, isLoose } = TOKEN_SOURCES[provider]
+  const scopes = z.string().min(1).max(1024).describe('scopes, separated by spaces')
+  const isOne = secrets.length === 1
+  const shape = {
+    identity_name: fileSafeName.describe('name of the identity and of its token file'),
+    auth_provider: z.literal(provider),
+    client_id: clientId,
+    ...Object.fromEntries(secrets.map((field) => [field, isOne ? secretValue : secretValue.optional()])),
+    scope: scope === 'required' ? scopes : scopes.optional(),
+    ...fields.shape,
+  }
+  return isLoose ? z.looseObject(shape) : z.strictObject(shape)
+}
+
+const schemas = new Map<AuthProvider, z.ZodObject>()
+
+/** The schema of a provider, made once. */
+export function schemaOf(provider: AuthProvider): z.ZodObject {
+  const schema = schemas.get(provider) ?? entrySchema(provider)
+  schemas.set(provider, schema)
+  return schema
+}
+
+/** JSON Schema (draft 2020-12) of an identities file, for editors. */
+export function identitiesJsonSchema(): object {
+  const entries = AUTH_PROVIDERS.map((provider) => z.toJSONSchema(schemaOf(provider), { io: 'input', unrepresentable: 'any' }))
+  return {
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    title: 'identities file of mcp-gateway-idp',
+    anyOf: [{ $ref: '#/$defs/identity' }, { type: 'array', items: { $ref: '#/$defs/identity' } }],
+    $defs: { identity: { oneOf: entries.map(({ $schema: _, ...rest }) => rest) } },
+  }
+}
+
+export { SECRET_FIELDS }
