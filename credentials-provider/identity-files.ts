@@ -1,7 +1,7 @@
 /** Which identities files there are where nobody names one, and whether their names can all be files side by side. */
 import { readdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { invalidInput, type Problem } from '../core/errors.js'
+import { invalidInput, type Problem, ToolkitError } from '../core/errors.js'
 import { TOKEN_SOURCES } from '../idp/tokens.js'
 import { type IdentityEntry, type ReadingIdentities, readIdentities } from './identities.js'
 
@@ -16,6 +16,20 @@ export async function readIdentityFolder(folder: string, reading: ReadingIdentit
   const names = await readdir(folder).catch(() => [])
   const files = names.filter((name) => name.endsWith('.json') && !name.endsWith('-token.json') && !name.startsWith('.')).sort()
   return (await Promise.all(files.map((name) => readIdentities(join(folder, name), reading)))).flat()
+}
+
+/** The identity of a name; `agent-x` finds `x`, as its documented file is called. @throws ToolkitError not_found */
+export function identityNamed(entries: readonly IdentityEntry[], name: string): IdentityEntry {
+  const entry =
+    entries.find(({ identity }) => identity.identity_name === name) ??
+    entries.find(({ identity }) => `agent-${identity.identity_name}` === name)
+  if (entry) return entry
+  throw new ToolkitError(
+    'not_found',
+    `there is no identity ${name}`,
+    { kind: 'identity', key: name },
+    'mcp-idp credentials list shows those there are',
+  )
 }
 
 /** @throws ToolkitError invalid_input when two identities would share one token file on some file system */

@@ -1,36 +1,12 @@
-/** Token files: what is in them, where they lie, when they are still fresh. */
+/** Token files: where they lie, when what is in them is still what an identity asks for, and how they are written. */
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { z } from 'zod'
-import { readSmallFile, savePrivateFile } from '../core/private-file.js'
-import { Secret } from '../core/secret.js'
+import { savePrivateFile } from '../core/private-file.js'
 import type { Receipt } from '../core/sink.js'
 import type { AccessToken } from '../idp/oauth.js'
 import { type Identity, TOKEN_SOURCES, type TokenRequest } from '../idp/tokens.js'
-import { isFresh, secondsOf } from './freshness.js'
-
-/** `expires_at` is ISO 8601 or seconds since the epoch: both are in use. */
-const tokenFile = z.looseObject({
-  access_token: z.string().min(1),
-  expires_at: z.union([z.string(), z.number()]),
-  generated_at: z.union([z.string(), z.number()]).optional(),
-  expires_in: z.number().optional(),
-  client_id: z.string().optional(),
-  issuer: z.string().optional(),
-  request_digest: z.string().optional(),
-})
-
-/** A token at rest; times in seconds since the epoch. */
-export interface SavedToken {
-  readonly token: Secret
-  readonly expires_at: number
-  /** Seconds from its issue to its end, where the file tells. */
-  readonly lifetime?: number
-  readonly generated_at?: number
-  readonly client_id?: string
-  readonly issuer?: string
-  readonly request_digest?: string
-}
+import { isFresh } from './freshness.js'
+import { readTokenFile, type SavedToken } from './saved-token.js'
 
 /** Where an identity's token lies: each provider has its documented name. */
 export function tokenPath(folder: string, { identity_name, auth_provider }: Identity): string {
@@ -57,27 +33,6 @@ export async function readFreshToken(
       ? saved.client_id === undefined || saved.client_id === identity.client_id
       : saved.request_digest === requestDigest(identity, request)
   return isAsked ? saved : undefined
-}
-
-/** A token file of any of the documented shapes; undefined when there is none or it is not one. */
-export async function readTokenFile(path: string): Promise<SavedToken | undefined> {
-  const text = await readSmallFile(path)
-  if (text === undefined) return undefined
-  const result = tokenFile.safeParse(jsonOf(text))
-  if (!result.success) return undefined
-  const { access_token, expires_at, generated_at, expires_in, client_id, issuer, request_digest } = result.data
-  const [until, from] = [secondsOf(expires_at), generated_at === undefined ? undefined : secondsOf(generated_at)]
-  if (until === undefined) return undefined
-  const lifetime = expires_in ?? (from === undefined ? undefined : until - from)
-  return {
-    token: new Secret(access_token),
-    expires_at: until,
-    ...(lifetime === undefined ? {} : { lifetime }),
-    ...(from === undefined ? {} : { generated_at: from }),
-    ...(client_id === undefined ? {} : { client_id }),
-    ...(issuer === undefined ? {} : { issuer }),
-    ...(request_digest === undefined ? {} : { request_digest }),
-  }
 }
 
 /** Replaces the token file as a whole; 0600. */
@@ -112,12 +67,4 @@ export async function saveToken(
 /** RFC 3339, UTC, of seconds since the epoch. */
 export function isoOf(seconds: number): string {
   return new Date(seconds * 1000).toISOString()
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

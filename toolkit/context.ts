@@ -151,7 +151,7 @@ async function registryToken({
   const identityFile = file === undefined ? reader.required('REGISTRY_IDENTITY_FILE') : ''
   reader.check('access to the registry')
   if (file !== undefined) {
-    const { readTokenFile } = await import('../credentials-provider/token-file.js')
+    const { readTokenFile } = await import('../credentials-provider/saved-token.js')
     const saved = await readTokenFile(file)
     if (saved) return saved.token
     throw new ToolkitError('not_found', `${file} holds no token`, { kind: 'file', key: file }, 'mint one with mcp-idp credentials generate')
