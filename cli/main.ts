@@ -16,6 +16,7 @@ function createProgram(json: boolean): Command {
     .option('--home <folder>', 'folder with profile, identities and tokens (else MCP_IDP_HOME, else the configuration folder)')
     .option('--json', 'print one JSON document')
     .option('--debug', 'print the stack of a defect')
+    .option('--ca-file <path>', 'certificate authorities (PEM) to trust besides the well-known ones')
     .option('--env-file <path>', 'read environment variables from a file first; those that are set stay')
     .exitOverride()
     // With --json the one document on stdout tells it all.
@@ -57,7 +58,7 @@ function commandOf(program: Command, { command, title }: CatalogRow): Command {
 
 /** The row that the words of a command line name; values of global flags are passed over. */
 function namedRow(argv: readonly string[]): CatalogRow | undefined {
-  const valued = new Set(['--home', '--env-file'])
+  const valued = new Set(['--home', '--env-file', '--ca-file'])
   const words = argv.filter((word, index) => !word.startsWith('-') && !valued.has(argv[index - 1] ?? ''))
   return CATALOG.find(({ command }) => command.every((word, index) => words[index] === word))
 }

@@ -20,6 +20,7 @@ export interface Globals {
   readonly json?: boolean
   readonly debug?: boolean
   readonly envFile?: string
+  readonly caFile?: string
   readonly plan?: boolean
   readonly yes?: boolean
   readonly showSecret?: boolean
@@ -42,7 +43,7 @@ export async function runOperation(
     const planOnly = globals.plan === true || globals.planOut !== undefined
     let planned: Plan = { changes: [], manual: [], tenants: [] }
     context = createContext({
-      ...(await openHome(homeFolder(globals.home, process.env), process.env)),
+      ...(await openHome(homeFolder(globals.home, process.env), environmentOf(globals))),
       planOnly,
       onPlan: (plan) => {
         planned = plan
@@ -78,6 +79,11 @@ export async function runOperation(
     stop.end()
     await context?.close().catch(() => undefined)
   }
+}
+
+/** The environment, with what flags say of it. */
+function environmentOf({ caFile }: Globals): Readonly<Record<string, string | undefined>> {
+  return caFile === undefined ? process.env : { ...process.env, MCP_IDP_CA_FILE: resolve(caFile) }
 }
 
 /** What was typed, or what a plan file asks for. @throws ToolkitError invalid_input when both say something */
@@ -135,8 +141,8 @@ export function stopAtInterrupt(): { signal: AbortSignal; end(): void } {
 }
 
 /** Where the command was told to look, so that the same one typed again means the same world and the same plan. */
-function whereAgain({ home, envFile, planIn }: Globals): string[] {
-  const places = { '--home': home, '--env-file': envFile, '--plan-in': planIn }
+function whereAgain({ home, envFile, caFile, planIn }: Globals): string[] {
+  const places = { '--home': home, '--env-file': envFile, '--ca-file': caFile, '--plan-in': planIn }
   return Object.entries(places).flatMap(([flag, path]) => (path === undefined ? [] : [flag, resolve(path)]))
 }
 
