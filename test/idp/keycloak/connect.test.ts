@@ -137,3 +137,47 @@ describe('roles that the token tells', () => {
     },
   )
 })
+
+describe('a token that the server has forgotten, as one that was killed does', () => {
+  /** A Keycloak whose `n`-th login gives token `n`, and that knows the tokens from `known` on. */
+  async function forgetful(known: number) {
+    let logins = 0
+    const asked: string[] = []
+    const server = await serve(({ path, headers }, response) => {
+      if (path.endsWith('/token')) {
+        logins += 1
+        return answerJson(response, 200, { access_token: `e30.${'e30'}.${logins}`, token_type: 'Bearer', expires_in: 60 })
+      }
+      if (path.includes('/.well-known/')) return answerJson(response, 200, { issuer: `${server.origin}/realms/made` })
+      const token = Number(/\.(\d+)$/.exec(String(headers['authorization']))?.[1])
+      asked.push(`${token}`)
+      answerJson(response, token >= known ? 200 : 401, token >= known ? [] : { error: 'HTTP 401 Unauthorized' })
+    })
+    const door: TestDoor = doorTo([server.origin], { isRead: () => true })
+    closing.push(door.close, server.close)
+    const settings: Readonly<Record<string, string>> = {
+      KEYCLOAK_URL: server.origin,
+      KEYCLOAK_REALM: 'made',
+      KEYCLOAK_ADMIN_PASSWORD: 'x-password',
+    }
+    const realm = await connectRealm({ settings: (name) => settings[name], profile: 'default', home: '', open: () => door })
+    return { realm, asked, logins: () => logins }
+  }
+
+  test('is replaced by a new login, and the request is sent once more; the next ones use the new token', async () => {
+    const { realm, asked, logins } = await forgetful(2)
+    expect(await realm.api.groups.find({ realm: 'made' })).toEqual([])
+    expect(await realm.api.groups.find({ realm: 'made' })).toEqual([])
+    expect([asked, logins()]).toEqual([['1', '2', '2'], 2])
+  })
+  test('is replaced once by all who meet the refusal together', async () => {
+    const { realm, asked, logins } = await forgetful(2)
+    await Promise.all(Array.from({ length: 6 }, () => realm.api.groups.find({ realm: 'made' })))
+    expect([asked.filter((token) => token === '2').length, logins()]).toEqual([6, 2])
+  })
+  test('is replaced no more than once a request: who is refused for good hears it', async () => {
+    const { realm, asked } = await forgetful(Number.POSITIVE_INFINITY)
+    await expect(realm.api.groups.find({ realm: 'made' })).rejects.toMatchObject({ response: { status: 401 } })
+    expect(asked).toEqual(['1', '2'])
+  })
+})
