@@ -50,9 +50,9 @@ module.exports = {
     ),
     rule(
       'adapters-by-the-front-door',
-      'above idp/ only its table, its OAuth steps and the capability types are known',
+      'above idp/ only its tables, its OAuth steps, the reading of claims and the capability types are known',
       { path: ['^(?:toolkit|cli|mcp-server)/', FEATURES], pathNot: COMPOSES_SERVERS },
-      { path: '^idp/', pathNot: '^idp/(?:index|oauth|capabilities|tokens)\\.ts$' },
+      { path: '^idp/', pathNot: '^idp/(?:index|oauth|capabilities|tokens|claims)\\.ts$' },
     ),
     rule(
       'features-do-not-meet',

@@ -1,5 +1,4 @@
 /** The OAuth steps that every provider shares, on oauth4webapi and through the one outbound door. */
-import { decodeJwt } from 'jose/jwt/decode'
 import * as oauth from 'oauth4webapi'
 import { invalidInput, ToolkitError, toolkitErrorIn } from '../core/errors.js'
 import type { Door } from '../core/http.js'
@@ -85,11 +84,6 @@ async function authentication(
 
 function missing(field: string): ToolkitError {
   return invalidInput('the identity', [{ path: field, expected: 'one, which its token_endpoint_auth_method needs' }])
-}
-
-/** The claims of an access token that is a JWT (RFC 9068), unverified: who asked for it has it from the server itself. */
-export function claimsOf({ access_token }: AccessToken): Readonly<Record<string, unknown>> {
-  return decodeJwt(access_token.reveal())
 }
 
 async function tokenFrom(

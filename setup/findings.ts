@@ -1,5 +1,5 @@
 /**
- * Why a login or a token will not do, in words: pure functions over an observed client and over the claims of a token.
+ * Why a login will not do, in words: pure functions over an observed client. Those over a token are in idp/claims.ts.
  * Each finding is something that makes "login works, every server answers 403", or that opens a door.
  */
 import { ToolkitError } from '../core/errors.js'
@@ -7,19 +7,12 @@ import type { Observed } from '../core/plan.js'
 import type { ClientKind, Resources } from '../core/resources.js'
 import { GROUPS_CLAIM } from '../core/vocabulary.js'
 import { isKnownRedirect } from '../ide/redirects.js'
-import type { Capabilities, Claims } from '../idp/index.js'
+import type { Capabilities } from '../idp/index.js'
 
 export interface Finding {
   /** What it is about: `public-client mcp-gateway-ide`. */
   readonly object: string
   readonly finding: string
-}
-
-/** What tokens must hold. */
-export interface Expected {
-  readonly audience: string
-  /** Groups that must be there, by the last segment of their path; undefined when any will do. */
-  readonly groups?: readonly string[]
 }
 
 type ClientSpec = Partial<Resources['public-client'] & Resources['machine-client']>
@@ -54,28 +47,6 @@ function redirectFindings(kind: ClientKind, uri: string): string[] {
   if (kind === 'machine-client') return [`redirect URI ${uri} on a machine client`]
   if (uri.includes('*')) return [`wildcard redirect URI ${uri}`]
   return kind === 'public-client' && !isKnownRedirect(uri) ? [`foreign redirect URI ${uri}`] : []
-}
-
-/** What is wrong with an access token, by its claims. */
-export function claimFindings(claims: Claims, { audience, groups }: Expected, groupsClaim: string): string[] {
-  const held = claims[groupsClaim]
-  const actual = Array.isArray(held) ? held.map(String) : []
-  const lacking = (groups ?? []).map(lastSegment).filter((one) => !actual.includes(one))
-  const audiences = [claims['aud']].flat().filter((one) => typeof one === 'string')
-  return [
-    ...(groups === undefined && actual.length === 0 ? ['no groups in the token'] : []),
-    ...(lacking.length > 0
-      ? [`${actual.length === 0 ? 'no groups in the token' : 'groups missing in the token'}: ${lacking.join(', ')}`]
-      : []),
-    ...(audiences.includes(audience) ? [] : [`wrong audience: ${audiences.join(', ') || 'none'}, the gateway accepts ${audience}`]),
-    ...audiences.filter((one) => one !== audience && audiences.includes(audience)).map((one) => `further audience ${one}`),
-    ...(typeof claims['sub'] === 'string' ? [] : ['scope dropped: the token has no sub']),
-  ]
-}
-
-/** The claim holds names, not paths (`full.path` off). */
-function lastSegment(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1)
 }
 
 /** @throws ToolkitError not_converged listing every finding, unless there is none */

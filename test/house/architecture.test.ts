@@ -19,6 +19,7 @@ const REVEALS: Readonly<Record<string, string>> = {
   'core/http.ts': 'the door: headers of a request',
   'core/secret-file.ts': "a sink: a client's secret as an identity, a person's first password",
   'credentials-provider/token-file.ts': 'a sink: an access token',
+  'idp/claims.ts': 'decodes a token to look at its claims',
   'idp/dcr/registrations.ts': 'a sink: the registration access token, without which a client cannot be changed (RFC 7592)',
   'idp/oauth.ts': "token requests on behalf of each adapter's token code (docs/decisions/0003)",
   'idp/keycloak/connect.ts': "the SDK asks for the administrator's token as text",

@@ -3,8 +3,9 @@ import { describe, expect, test } from 'vitest'
 import { isToolkitError } from '../../core/errors.js'
 import type { Observed } from '../../core/plan.js'
 import type { ClientKind } from '../../core/resources.js'
+import { claimFindings } from '../../idp/claims.js'
 import { IDPS } from '../../idp/index.js'
-import { claimFindings, clientFindings, refuseFindings } from '../../setup/findings.js'
+import { clientFindings, refuseFindings } from '../../setup/findings.js'
 
 const { keycloak, embedded } = IDPS
 const AUDIENCE = 'mcp-gateway'
