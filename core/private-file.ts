@@ -152,12 +152,26 @@ async function writeNew(path: string, text: string): Promise<void> {
   }
 }
 
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, constants.O_RDONLY)
+/** Of each folder the sync that has not begun, which serves everybody who renamed before it does, and the one under way. */
+const waiting = new Map<string, Promise<void>>()
+const underWay = new Map<string, Promise<void>>()
+
+function syncFolder(path: string): Promise<void> {
+  const shared = waiting.get(path) ?? syncAfter(underWay.get(path), path)
+  waiting.set(path, shared)
+  return shared
+}
+
+async function syncAfter(last: Promise<void> | undefined, path: string): Promise<void> {
+  await last?.catch(() => undefined)
+  const own = waiting.get(path)
+  waiting.delete(path)
+  if (own) underWay.set(path, own)
   try {
-    await folder.sync()
+    const folder = await open(path, constants.O_RDONLY)
+    await folder.sync().finally(() => folder.close())
   } finally {
-    await folder.close()
+    if (underWay.get(path) === own) underWay.delete(path)
   }
 }
 

@@ -5,12 +5,15 @@ import { ToolkitError } from '../core/errors.js'
 /** Takes a named lock that the kernel frees when its holder dies; undefined while somebody else has it. */
 export type TryLock = (name: string) => Promise<(() => void) | undefined>
 
-const STEP_MS = 25
-/** Longer than any request with all its tries may take. */
+/** Between two looks, growing: a hundred that wait must not keep the machine from the one that works. */
+const FIRST_STEP_MS = 25
+const MOST_STEP_MS = 200
+/** Longer than a request with all its tries takes: a minute of patience and ten seconds for the last one. */
 const WAIT_MS = 120_000
 
 /**
- * The result that is there already, else the one of `work`, which one process at a time does.
+ * The result that is there already, else the one of `work`, which one process at a time does. When it fails, that is told by
+ * whoever did it: another may have a better credential, so each of those that wait does it once itself, in turn.
  * @throws ToolkitError unavailable after two minutes of waiting for another process, and whatever `work` throws
  */
 export async function singleFlight<T>(
@@ -18,7 +21,8 @@ export async function singleFlight<T>(
   { tryLock, there, work, signal }: { tryLock: TryLock; there: () => Promise<T | undefined>; work: () => Promise<T>; signal?: AbortSignal },
 ): Promise<T> {
   const until = performance.now() + WAIT_MS
-  for (;;) {
+  for (let step = FIRST_STEP_MS; ; step = Math.min(step * 1.5, MOST_STEP_MS)) {
+    signal?.throwIfAborted()
     const release = await tryLock(name)
     try {
       const found = await there()
@@ -27,10 +31,9 @@ export async function singleFlight<T>(
     } finally {
       release?.()
     }
-    signal?.throwIfAborted()
     if (performance.now() > until) {
       throw new ToolkitError('unavailable', `another run is minting ${name}`, { system: name, reason: 'locked' }, 'wait until it has ended')
     }
-    await sleep(STEP_MS * (1 + Math.random()))
+    await sleep(step * (1 + Math.random()), undefined, signal ? { signal } : {}).catch(() => undefined)
   }
 }

@@ -59,6 +59,11 @@ export const SHOWS: Readonly<Record<string, Show>> = {
     files: ['test/shows/files.test.ts'],
     project: 'node',
   },
+  'one-flight': {
+    title: 'A hundred processes, one expired token, one request; one more when the first is killed with its request open',
+    files: ['test/shows/one-flight.test.ts'],
+    project: 'node',
+  },
   bootstrap: {
     title: 'A realm from nothing to people and machines that the registry lets in; cut off anywhere, run again; every secret in its file',
     files: ['test/live/bootstrap.test.ts', 'test/live/bootstrap-cut-off.test.ts', 'test/live/bootstrap-scripts.test.ts'],

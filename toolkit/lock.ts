@@ -25,14 +25,23 @@ export async function tryLock(home: string, name: string): Promise<(() => void) 
   const folder = join(home, 'locks')
   await makePrivateFolder(folder)
   const { default: Database } = await import('libsql')
-  const database = new Database(join(folder, `${createHash('sha256').update(name).digest('hex').slice(0, 32)}.db`), { timeout: 0 })
+  const file = join(folder, `${createHash('sha256').update(name).digest('hex').slice(0, 32)}.db`)
+  let database: InstanceType<typeof Database> | undefined
   try {
-    database.exec('BEGIN EXCLUSIVE')
-    return () => database.close()
+    const held = new Database(file, { timeout: 0 })
+    database = held
+    // Nothing is written, so there is no journal to make and to remove.
+    held.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
+    return () => held.close()
   } catch (error) {
-    database.close()
+    database?.close()
     if (isBusy(error)) return undefined
-    throw new ToolkitError('unavailable', `the lock of ${name} cannot be taken`, { system: 'file system', reason: 'lock' })
+    throw new ToolkitError(
+      'unavailable',
+      `the lock of ${name} cannot be taken`,
+      { system: 'file system', reason: 'lock' },
+      `see that ${file} can be read and written`,
+    )
   }
 }
 
