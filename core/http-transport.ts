@@ -1,6 +1,6 @@
 /** Connections of the outbound door: how many, through which proxy, trusting whom. Of the HTTP library this and the door alone know. */
-import { rootCertificates } from 'node:tls'
-import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici'
+import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls'
+import type { Dispatcher, request } from 'undici'
 
 /** Where connections go through; a proxy sees the host name of an https server, and all of a plain http one. */
 export interface ProxySettings {
@@ -24,17 +24,53 @@ export interface TransportOptions {
 /** Never proxied: what runs on this machine is not the proxy's business. */
 const THIS_MACHINE = 'localhost,127.0.0.1,[::1]'
 
-export function createTransport({ connections, connectMs, ca, proxy }: TransportOptions): Dispatcher {
-  const connect = { timeout: connectMs, ...(ca === undefined ? {} : { ca: [...rootCertificates, ca] }) }
+export interface Connections {
+  readonly request: typeof request
+  readonly dispatcher: Dispatcher
+}
+
+export interface Transport {
+  /** Loads the HTTP library the first time: most commands send nothing. */
+  open(): Promise<Connections>
+  /** Ends every connection; requests from then on fail with `UND_ERR_DESTROYED`. */
+  close(): Promise<void>
+}
+
+export function createTransport(options: TransportOptions): Transport {
+  let connections: Promise<Connections> | undefined
+  let isClosed = false
+  return {
+    async open() {
+      connections ??= connectionsOf(options)
+      const opened = await connections
+      if (isClosed) await opened.dispatcher.destroy()
+      return opened
+    },
+    async close() {
+      isClosed = true
+      await (await connections)?.dispatcher.destroy()
+    },
+  }
+}
+
+async function connectionsOf({ connections, connectMs, ca, proxy }: TransportOptions): Promise<Connections> {
+  const { Agent, EnvHttpProxyAgent, request } = await import('undici')
+  const connect = { timeout: connectMs, ...(ca === undefined ? {} : { secureContext: trusting(ca) }) }
   // The deadline of a request covers its headers and its body; a second clock would only race it.
   const options = { connections, headersTimeout: 0, bodyTimeout: 0, connect }
-  if (proxy?.https === undefined && proxy?.http === undefined) return new Agent(options)
+  if (proxy?.https === undefined && proxy?.http === undefined) return { request, dispatcher: new Agent(options) }
   // What is left out here the library would take from the environment by itself.
-  return new EnvHttpProxyAgent({
+  const dispatcher = new EnvHttpProxyAgent({
     ...options,
     httpProxy: proxy.http ?? '',
     httpsProxy: proxy.https ?? '',
     noProxy: proxy.except === '*' ? '*' : [THIS_MACHINE, proxy.except ?? ''].join(','),
     requestTls: connect,
   })
+  return { request, dispatcher }
+}
+
+/** Made once for all connections: reading the well-known authorities takes longer than a handshake. */
+function trusting(ca: string): SecureContext {
+  return createSecureContext({ ca: [...rootCertificates, ca] })
 }

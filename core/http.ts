@@ -3,7 +3,7 @@
  * It sends credentials to configured origins only, never follows a redirect, bounds time and size, and stays shut for
  * writes until an approved plan is being applied. Reads wait for a server that is busy; a write is sent once.
  */
-import { type Dispatcher, request as undiciRequest } from 'undici'
+import type { Dispatcher } from 'undici'
 import { ToolkitError } from './errors.js'
 import { bufferedBody, decodedBody, ENCODINGS, type SecretForm, type SecretJson, sentBody } from './http-body.js'
 import { networkFailure, refuseForeignFormat, refuseStatus } from './http-failure.js'
@@ -159,15 +159,16 @@ export function createDoor(options: DoorOptions): Door {
   }
 
   const answerTo = async ({ method, url, headers, body, isRead, stops }: Attempt): Promise<Response> => {
+    const { request, dispatcher } = await transport.open()
     const started = performance.now()
     const outcome: { status?: number; error?: string; request_id?: string } = {}
     const deadline = AbortSignal.timeout(timeoutMs)
     try {
       // Follows no redirect and sends once, whatever the answer; fetch would send again after a 421.
-      const answer = await undiciRequest(url, {
+      const answer = await request(url, {
         method: method as Dispatcher.HttpMethod,
         headers: { 'accept-encoding': ENCODINGS, ...Object.fromEntries(headers) },
-        dispatcher: transport,
+        dispatcher,
         signal: AbortSignal.any([deadline, ...stops]),
         ...(body === undefined ? {} : { body }),
       })
@@ -208,7 +209,7 @@ export function createDoor(options: DoorOptions): Door {
       patience.until(new URL(url).origin, attempt, [closed.signal, ...(options.signal ? [options.signal] : [])], 'new'),
     async close() {
       closed.abort()
-      await transport.destroy()
+      await transport.close()
     },
     async send({ method, url, bearer, json, form }) {
       const headers = new Headers({ accept: 'application/json' })

@@ -7,15 +7,20 @@ import { inspect } from 'node:util'
 
 /** Below this length a value is too common a word to be searched for in texts. */
 const SHORTEST_MASKED = 8
-/** Every spelling of every known secret, by its value. */
-const known = new Map<string, readonly string[]>()
+const known = new Set<string>()
+/** Those that are not in `forms` yet: a run that prints nothing does not pay for it. */
+const unspelled: string[] = []
+/** Every spelling, by its first eight characters: a text is searched once, however many secrets there are. */
+const forms = new Map<string, string[]>()
 
 /** A secret value. Prints as `[secret]`; serialising it throws, since an SDK would otherwise send that word as the password. */
 export class Secret {
   readonly #value: string
   constructor(value: string) {
     this.#value = value
-    if (value.length >= SHORTEST_MASKED) known.set(value, spellings(value))
+    if (value.length < SHORTEST_MASKED || known.has(value)) return
+    known.add(value)
+    unspelled.push(value)
   }
   /** The value itself, for the place that must send or store it. */
   reveal(): string {
@@ -44,12 +49,42 @@ export class Secret {
  * Results are built from allow-listed fields; this only catches what slipped through, at the edge of a surface.
  */
 export function masked(text: string): string {
-  let result = text
-  // The longest first: of two secrets that begin alike, the shorter one would leave the tail of the other.
-  for (const [, forms] of [...known].sort(([a], [b]) => b.length - a.length)) {
-    for (const form of forms) if (result.includes(form)) result = result.replaceAll(form, '[secret]')
+  let result = ''
+  let told = 0
+  for (const { start, end } of secretsIn(text)) {
+    result += `${text.slice(told, start)}[secret]`
+    told = end
   }
-  return result
+  return result + text.slice(told)
+}
+
+/** Where secrets stand; those that overlap are one. */
+function secretsIn(text: string): { start: number; end: number }[] {
+  spellKnown()
+  const found: { start: number; end: number }[] = []
+  for (let at = 0; at <= text.length - SHORTEST_MASKED; at++) {
+    const length = secretLength(text, at)
+    if (length === 0) continue
+    const last = found.at(-1)
+    if (last && at < last.end) last.end = Math.max(last.end, at + length)
+    else found.push({ start: at, end: at + length })
+  }
+  return found
+}
+
+/** Length of the longest spelling that stands here; 0 for none. */
+function secretLength(text: string, at: number): number {
+  const candidates = forms.get(text.slice(at, at + SHORTEST_MASKED)) ?? []
+  return candidates.reduce((longest, form) => (form.length > longest && text.startsWith(form, at) ? form.length : longest), 0)
+}
+
+function spellKnown(): void {
+  for (const form of unspelled.splice(0).flatMap(spellings)) {
+    const head = form.slice(0, SHORTEST_MASKED)
+    const others = forms.get(head)
+    if (others) others.push(form)
+    else forms.set(head, [form])
+  }
 }
 
 function spellings(value: string): string[] {

@@ -72,6 +72,27 @@ describe('masking', () => {
     new Secret('prefix-0123-and-its-long-tail')
     expect(masked('x prefix-0123-and-its-long-tail y')).toBe('x [secret] y')
   })
+  test('of two secrets that overlap nothing is left, whichever is longer', () => {
+    new Secret('overlap-0123-shared')
+    new Secret('0123-shared-and-the-longer-one')
+    expect(masked('x overlap-0123-shared-and-the-longer-one y')).toBe('x [secret] y')
+  })
+  test('one that follows another at once is masked too', () => {
+    expect(masked(`${value}${value}`)).toBe('[secret][secret]')
+  })
+  test('a line is masked as fast beside ten thousand secrets as beside a few', () => {
+    const line = 'minted reporter (https://idp.example.com), expires 2026-11-21T10:00:00.000Z'
+    const timed = () => {
+      const started = performance.now()
+      for (let round = 0; round < 1000; round++) masked(line)
+      return performance.now() - started
+    }
+    masked(line)
+    const few = Math.min(timed(), timed(), timed())
+    for (let index = 0; index < 10_000; index++) new Secret(`a-secret-of-many-${index}`)
+    masked(line)
+    expect(Math.min(timed(), timed(), timed())).toBeLessThan(20 * few + 50)
+  })
   test('a secret that is not well-formed Unicode does not break masking', () => {
     new Secret('lonely-\ud800-surrogate')
     expect(masked('plain text')).toBe('plain text')
