@@ -27,6 +27,8 @@ export const SETTINGS = {
   EMBEDDED_ISSUER: { meaning: 'issuer of the embedded provider; `mcp-idp start` writes it into the profile' },
   EMBEDDED_INITIAL_ACCESS_TOKEN: { meaning: 'lets us register clients at the embedded provider (RFC 7591 section 3)', secret: true },
   EMBEDDED_ADMIN_TOKEN: { meaning: "opens the embedded provider's admin API: groups, people, client secrets", secret: true },
+  ENTRA_CLIENT_ID: { meaning: "the gateway's app registration; identities at Entra without a scope ask for its `/.default`" },
+  ENTRA_LOGIN_BASE_URL: { meaning: 'login service of identities at Entra that name none' },
   REGISTRY_URL: { meaning: 'base URL of the gateway registry' },
   REGISTRY_ISSUERS: { meaning: 'issuers that the embedded registry trusts: `keycloak=<issuer>,embedded=<issuer>`, the first is primary' },
   REGISTRY_IDENTITY_FILE: { meaning: 'identity whose token opens the registry' },

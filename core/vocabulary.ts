@@ -7,7 +7,7 @@ export type IdpName = (typeof IDP_NAMES)[number]
 export const idpName = z.enum(IDP_NAMES)
 
 /** Who may issue the tokens of an identity: more than can be set up; `idp/tokens.ts` must have a row for each. */
-export const AUTH_PROVIDERS = [...IDP_NAMES, 'oidc'] as const
+export const AUTH_PROVIDERS = [...IDP_NAMES, 'okta', 'entra', 'auth0', 'cognito', 'oidc'] as const
 export type AuthProvider = (typeof AUTH_PROVIDERS)[number]
 
 /** What a person types for "nothing but visible characters, no line breaks". */
@@ -48,8 +48,15 @@ export const groupPath = z
 /** What a person types to log in; lower case, since providers fold it. */
 export const userName = z.string().regex(/^[a-z0-9][a-z0-9._@-]{0,63}$/, 'up to 64 of a-z 0-9 . _ @ -, in lower case')
 
-/** Short name for machine things that become file names: an identity, a machine client. */
-export const fileSafeName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'a letter or digit, then up to 63 of A-Z a-z 0-9 . _ -')
+/** Names of devices on Windows, also with an extension; a file of that name is none. */
+const DEVICE = /^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)/i
+
+/** Short name for machine things that become file names on any system: an identity, a machine client. */
+export const fileSafeName = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'a letter or digit, then up to 63 of A-Z a-z 0-9 . _ -')
+  .refine((name) => !name.endsWith('.'), 'no dot at the end')
+  .refine((name) => !DEVICE.test(name), 'another name: some systems keep it for a device')
 
 /** TCP port to listen on. */
 export const port = z.coerce.number().int().min(1).max(65535)

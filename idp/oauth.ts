@@ -1,17 +1,10 @@
 /** The OAuth steps that every provider shares, on oauth4webapi and through the one outbound door. */
 import * as oauth from 'oauth4webapi'
-import { invalidInput, ToolkitError, toolkitErrorIn } from '../core/errors.js'
+import { invalidInput, ToolkitError } from '../core/errors.js'
 import type { Door } from '../core/http.js'
-import { masked, Secret } from '../core/secret.js'
+import type { Secret } from '../core/secret.js'
+import { type AccessToken, cannotIssue, tokenError, tokenIn } from './token-answer.js'
 import type { Credential, TokenRequest } from './token-source.js'
-
-export interface AccessToken {
-  readonly access_token: Secret
-  readonly token_type: string
-  /** Seconds, from the server. */
-  readonly expires_in: number
-  readonly scope?: string
-}
 
 export type AuthorizationServer = oauth.AuthorizationServer
 
@@ -48,14 +41,20 @@ export async function discoverTokenEndpoint(
 ): Promise<AuthorizationServer> {
   const server = await discover(issuer, doorTo(new URL(discovery).origin), discovery)
   const endpoint = server.token_endpoint ?? ''
-  const allowed = [issuer, discovery, ...origins].map((url) => new URL(url).origin)
-  if (URL.canParse(endpoint) && allowed.includes(new URL(endpoint).origin)) return server
+  if (URL.canParse(endpoint) && [issuer, discovery, ...origins].some((one) => covers(one, new URL(endpoint)))) return server
   throw new ToolkitError(
     'unexpected_response',
     `${issuer} has its token endpoint at another origin, which nothing here allows`,
     { system: issuer, reason: 'foreign_origin' },
     'name token_endpoint in the identity if that is right',
   )
+}
+
+/** Whether a URL is at an origin, or at a host below one that begins with `*.`. */
+function covers(allowed: string, { origin, protocol, hostname, port }: URL): boolean {
+  const [, host] = /^https:\/\/\*(\..+)$/.exec(allowed) ?? []
+  if (host === undefined) return new URL(allowed).origin === origin
+  return protocol === 'https:' && port === '' && hostname.endsWith(host) && hostname.length > host.length
 }
 
 /** Client credentials grant (RFC 6749 section 4.4). @throws ToolkitError token_refused, rate_limited, unavailable, unexpected_response */
@@ -106,45 +105,10 @@ async function tokenFrom(
     const response = await door.patiently(token_endpoint, () =>
       oauth.genericTokenEndpointRequest(authorizationServer, client, clientAuthentication, grant_type, form, options),
     )
-    if (response.status === 429)
-      throw new ToolkitError('rate_limited', `${issuer} asks to slow down`, { system: issuer }, 'wait, then run again')
-    if (response.status >= 500) throw cannotIssue(issuer, response.status)
-    const answer = await oauth.processGenericTokenEndpointResponse(authorizationServer, client, response)
-    return {
-      access_token: new Secret(answer.access_token),
-      token_type: answer.token_type,
-      expires_in: answer.expires_in ?? 0,
-      ...(answer.scope === undefined ? {} : { scope: answer.scope }),
-    }
+    return await tokenIn(response, authorizationServer, client)
   } catch (error) {
     throw tokenError(error, issuer)
   }
 }
 
-function cannotIssue(issuer: string, status: number): ToolkitError {
-  const details = { system: issuer, reason: 'server_error', status }
-  return new ToolkitError('unavailable', `${issuer} cannot issue tokens now (${status})`, details, 'run again later')
-}
-
-/** Codes of RFC 6749 section 5.2 and 8628; any other word from a server is not repeated. */
-const TOKEN_ERROR = /^[a-z_]{1,40}$/
-
-function tokenError(error: unknown, issuer: string): ToolkitError {
-  const ours = toolkitErrorIn(error)
-  if (ours) return ours
-  if (error instanceof oauth.ResponseBodyError || error instanceof oauth.WWWAuthenticateChallengeError) {
-    const said = error instanceof oauth.ResponseBodyError ? error.error : ''
-    // A word that is the very password that was sent is no code.
-    const code = TOKEN_ERROR.test(said) && masked(said) === said ? said : 'unknown_error'
-    return new ToolkitError(
-      'token_refused',
-      `${issuer} refused to issue a token: ${code}`,
-      { issuer, error: code, status: error.status },
-      'check the client id, the secret or password, and that the client is enabled',
-    )
-  }
-  return new ToolkitError('unexpected_response', `${issuer} sent a token answer that is not one`, {
-    system: issuer,
-    reason: 'token_answer',
-  })
-}
+export type { AccessToken } from './token-answer.js'

@@ -26,6 +26,8 @@ export const keycloakTokens = {
     keycloak_url: baseUrl(fields),
     keycloak_realm: realmOf(fields),
   }),
+  tokenFileMetadata: { generated_by: 'mcp-idp', script_version: '1.0', token_format: 'JWT', auth_method: 'client_credentials' },
+  problems: ({ fields }) => (baseUrl(fields) === '' ? [{ path: 'keycloak_url', expected: 'the base URL of the server' }] : []),
   request({ scope, fields }) {
     const issuer = `${baseUrl(fields)}/realms/${encodeURIComponent(realmOf(fields))}`
     return {
