@@ -1,11 +1,16 @@
-/** Progress of long work on stderr: one line that is overwritten on a terminal, lines elsewhere, NDJSON with --json. */
+/** Progress of long work on stderr: what is overwritten on a terminal, lines elsewhere, NDJSON with --json. */
 import { type StepDone, stepText } from '../core/apply.js'
 import { masked } from '../core/secret.js'
+import { type IdentityState, identityText } from '../credentials-provider/identity-state.js'
+import { type IdentityRow, identitySummary, withState } from './identity-table.js'
+import { type LiveText, liveTable } from './live-table.js'
 
 export interface StepTeller {
   step(step: StepDone): void
   /** A remark between steps. */
   note(line: string): void
+  /** What became of an identity. */
+  identity(state: IdentityState): void
   /** Leaves the terminal at the beginning of a line. */
   end(): void
 }
@@ -18,7 +23,10 @@ const BACK_TO_START = '\r\u001b[K'
 export function stepTeller(json: boolean, out: NodeJS.WriteStream = process.stderr): StepTeller {
   let isOpen = false
   const write = (text: string) => void out.write(masked(text))
+  const rows = new Map<string, IdentityRow>()
+  let table: LiveText | undefined
   const line = (text: string) => {
+    table?.clear()
     write(`${isOpen ? BACK_TO_START : ''}${text}\n`)
     isOpen = false
   }
@@ -30,7 +38,18 @@ export function stepTeller(json: boolean, out: NodeJS.WriteStream = process.stde
       isOpen = true
     },
     note: (text) => line(json ? JSON.stringify({ event: 'note', text }) : text),
+    identity(state) {
+      if (json) return line(JSON.stringify({ event: 'identity', ...state }))
+      if (!out.isTTY) return state.state === 'due' || state.state === 'minting' ? undefined : line(identityText(state))
+      withState(rows, state)
+      table ??= liveTable(rows, out)
+    },
     end() {
+      table?.clear()
+      table?.end()
+      if (rows.size > 0) line(identitySummary([...rows.values()]))
+      rows.clear()
+      table = undefined
       if (isOpen) write('\n')
       isOpen = false
     },

@@ -17,12 +17,12 @@ interface Saved {
 export type IdentityState =
   | (Named & { readonly state: 'due' | 'minting' })
   | (Named & Saved & { readonly state: 'kept' | 'minted' })
-  | (Named & { readonly state: 'failed'; readonly code: string; readonly cause: string })
+  | (Named & { readonly state: 'failed'; readonly code: string; readonly cause: string; readonly hint?: string })
 
 /** One line for people: `minted reporter (https://idp.example.com), expires 2026-11-21T10:00:00.000Z`. */
 export function identityText(state: IdentityState): string {
   const { identity_name, issuer } = state
   const head = `${state.state} ${identity_name} (${issuer})`
-  if (state.state === 'failed') return `${head}: ${state.code}, ${state.cause}`
+  if (state.state === 'failed') return `${head}: ${state.code}, ${state.cause}${state.hint === undefined ? '' : `; next: ${state.hint}`}`
   return state.state === 'kept' || state.state === 'minted' ? `${head}, expires ${state.expires_at}` : head
 }

@@ -164,6 +164,30 @@ export const CATALOG = [
     toolset: 'tokens',
     load: async () => (await import('../credentials-provider/operations.js')).generateCredentials,
   },
+  {
+    name: 'list_identities',
+    command: ['credentials', 'list'],
+    title: 'List identities',
+    safety: 'read',
+    toolset: 'tokens',
+    load: async () => (await import('../credentials-provider/status.js')).listIdentities,
+  },
+  {
+    name: 'token_status',
+    command: ['credentials', 'status'],
+    title: 'Show how tokens stand',
+    safety: 'read',
+    toolset: 'tokens',
+    load: async () => (await import('../credentials-provider/status.js')).tokenStatus,
+  },
+  {
+    name: 'inspect_token',
+    command: ['credentials', 'inspect'],
+    title: 'Show what a token says',
+    safety: 'read',
+    toolset: 'tokens',
+    load: async () => (await import('../credentials-provider/inspect.js')).inspectToken,
+  },
 ] as const satisfies readonly CatalogRow[]
 
 export type OperationName = (typeof CATALOG)[number]['name']

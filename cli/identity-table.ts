@@ -1,0 +1,116 @@
+/** Identities of a batch as a table for a terminal: as many rows as it has lines, those that need a look first. Pure. */
+import type { IdentityState } from '../credentials-provider/identity-state.js'
+import { spanText } from '../credentials-provider/time-span.js'
+
+/** What is known of an identity so far; a failed one may still have its old token. */
+export interface IdentityRow {
+  readonly state: IdentityState
+  /** RFC 3339, UTC. */
+  readonly expires_at?: string
+}
+
+export interface TableSize {
+  readonly columns: number
+  /** Lines of the screen. */
+  readonly rows: number
+}
+
+const WORDS = { failed: 'failed', minting: 'minting', due: 'waiting', minted: 'minted', kept: 'kept' } as const
+/** The order of rows: what failed or runs, what waits, what is done. */
+const ORDER = Object.keys(WORDS)
+const STATE_WIDTH = 'minting'.length
+const EXPIRY_WIDTH = 'expired 119 min ago'.length
+const GAP = '  '
+
+/** The rows by identity, brought up to date; a failure keeps the end of the token that was there. */
+export function withState(rows: Map<string, IdentityRow>, state: IdentityState): void {
+  const before = rows.get(state.identity_name)
+  const expires_at = state.state === 'kept' || state.state === 'minted' ? state.expires_at : before?.expires_at
+  rows.set(state.identity_name, { state, ...(expires_at === undefined || expires_at === '' ? {} : { expires_at }) })
+}
+
+/**
+ * Lines no longer than the terminal is wide, at most as many as it has but one, the last being the summary.
+ * @param now milliseconds since the epoch
+ */
+export function identityTable(rows: readonly IdentityRow[], { columns, rows: height }: TableSize, now: number): string[] {
+  const sorted = [...rows].sort((a, b) => ORDER.indexOf(a.state.state) - ORDER.indexOf(b.state.state) || ends(a) - ends(b))
+  // The heading, the summary, the line that tells of more, and the one that the cursor stands on.
+  const shown = fitting(sorted, height - 4)
+  const widths = widthsOf(shown, columns)
+  const more = rows.length - shown.length
+  return [
+    line(['identity', 'issuer', 'state', 'expiry'], widths),
+    ...shown.flatMap((row) => rowLines(row, widths, { columns, now })),
+    ...(more > 0 ? [`… and ${more} more`] : []),
+    cut(identitySummary(rows), columns),
+  ]
+}
+
+/** The first rows that so many lines hold; a failed one takes two. */
+function fitting(rows: readonly IdentityRow[], lines: number): readonly IdentityRow[] {
+  let taken = 0
+  const end = rows.findIndex(({ state }) => {
+    taken += state.state === 'failed' ? 2 : 1
+    return taken > lines
+  })
+  return end === -1 ? rows : rows.slice(0, end)
+}
+
+/** `60 identities: 2 failed, 55 minted, 3 kept`. */
+export function identitySummary(rows: readonly IdentityRow[]): string {
+  const counts = Object.entries(WORDS).flatMap(([state, word]) => {
+    const count = rows.filter((row) => row.state.state === state).length
+    return count === 0 ? [] : [`${count} ${word}`]
+  })
+  return `${rows.length} ${rows.length === 1 ? 'identity' : 'identities'}: ${counts.join(', ')}`
+}
+
+type Widths = readonly [name: number, issuer: number]
+
+/** Names get what they need up to a third of the line, issuers the rest. */
+function widthsOf(rows: readonly IdentityRow[], columns: number): Widths {
+  const longest = (texts: readonly string[], least: number) => Math.max(least, ...texts.map((text) => text.length))
+  const free = Math.max(20, columns - STATE_WIDTH - EXPIRY_WIDTH - 3 * GAP.length)
+  const issuer = longest(
+    rows.map(({ state }) => shortIssuer(state.issuer)),
+    'issuer'.length,
+  )
+  const name = longest(
+    rows.map(({ state }) => state.identity_name),
+    'identity'.length,
+  )
+  const nameWidth = Math.min(name, Math.max(Math.floor(free / 2), free - issuer))
+  return [nameWidth, Math.min(issuer, free - nameWidth)]
+}
+
+function rowLines({ state, expires_at }: IdentityRow, widths: Widths, { columns, now }: { columns: number; now: number }): string[] {
+  const first = line([state.identity_name, shortIssuer(state.issuer), WORDS[state.state], expiryText(expires_at, now)], widths)
+  if (state.state !== 'failed') return [first]
+  const why = `${GAP}${state.cause.replace(/\s+/g, ' ')}${state.hint === undefined ? '' : `; next: ${state.hint}`}`
+  return [first, cut(why, columns)]
+}
+
+function line([name = '', issuer = '', state = '', expiry = '']: readonly string[], [nameWidth, issuerWidth]: Widths): string {
+  const cells = [cut(name, nameWidth).padEnd(nameWidth), cut(issuer, issuerWidth).padEnd(issuerWidth), state.padEnd(STATE_WIDTH), expiry]
+  return cells.join(GAP).trimEnd()
+}
+
+/** An issuer without its scheme, which is the same for nearly all. */
+function shortIssuer(issuer: string): string {
+  return issuer.replace(/^https?:\/\//, '')
+}
+
+function expiryText(expires_at: string | undefined, now: number): string {
+  if (expires_at === undefined) return ''
+  const left = (Date.parse(expires_at) - now) / 1000
+  return left > 0 ? `in ${spanText(left)}` : `expired ${spanText(left)} ago`
+}
+
+function ends({ expires_at }: IdentityRow): number {
+  return expires_at === undefined ? 0 : Date.parse(expires_at)
+}
+
+function cut(text: string, width: number): string {
+  return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`
+}
