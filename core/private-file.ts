@@ -8,6 +8,7 @@ import type { Receipt } from './sink.js'
 
 const FILE_MODE = 0o600
 const OTHERS = 0o077
+const WRITABLE = 0o022
 const STICKY = 0o1000
 const MAX_BYTES = 1_000_000
 /** No write takes this long: a temporary this old belongs to a run that was killed. */
@@ -57,20 +58,26 @@ export async function createPrivateFile(path: string, text: string): Promise<boo
 }
 
 /**
- * The text of a small plain file, or undefined when there is none. With `isPrivate` it must be ours alone, too.
+ * The text of a small plain file, or undefined when there is none. With `isPrivate` it must be ours alone, too; where that
+ * is a function, others may read a text of which it says false, but never write it.
  * @throws ToolkitError invalid_input for a link, folder, pipe, socket, device or a file over 1 MB; with `isPrivate` also for
  *   another user's file, one with a second name, and one that group or others may use (the hint is the chmod to type)
  */
-export async function readSmallFile(path: string, { isPrivate = false } = {}): Promise<string | undefined> {
+export async function readSmallFile(
+  path: string,
+  { isPrivate = false }: { isPrivate?: boolean | ((text: string) => boolean) } = {},
+): Promise<string | undefined> {
   try {
     const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
     try {
       const found = await file.stat()
       if (isPrivate) refuseForeign(found, path)
-      if (isPrivate) refuseOpenToOthers(found, path)
+      if (isPrivate) refuseOpenToOthers(found, path, isPrivate === true ? OTHERS : WRITABLE)
       if (!found.isFile()) throw notPlain(path, 'something that is not a file')
       if (found.size > MAX_BYTES) throw notPlain(path, `${found.size} bytes; at most ${MAX_BYTES}`)
-      return await file.readFile('utf8')
+      const text = await file.readFile('utf8')
+      if (typeof isPrivate === 'function' && isPrivate(text)) refuseOpenToOthers(found, path)
+      return text
     } finally {
       await file.close()
     }
@@ -200,9 +207,9 @@ function refuseForeign(found: Stats, path: string): void {
   if (!isOurs(found)) throw notPlain(path, 'a file of another user')
 }
 
-function refuseOpenToOthers({ mode }: Stats, path: string): void {
+function refuseOpenToOthers({ mode }: Stats, path: string, forbidden = OTHERS): void {
   // Without users there are no modes to go by (Windows).
-  if (process.getuid === undefined || (mode & OTHERS) === 0) return
+  if (process.getuid === undefined || (mode & forbidden) === 0) return
   throw invalidInput('the file', [{ path, expected: 'closed to group and others', found: octal(mode) }], `chmod 600 ${path}`)
 }
 

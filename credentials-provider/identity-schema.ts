@@ -4,15 +4,18 @@ import { AUTH_PROVIDERS, type AuthProvider, clientId, fileSafeName } from '../co
 import { SECRET_FIELDS, TOKEN_SOURCES } from '../idp/tokens.js'
 import { secretValue } from './secret-reference.js'
 
+/** RFC 6749 appendix A.4. */
+const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/
+
 /** An entry of one provider, with `identity_name` and `auth_provider` filled in where the file's name says them. */
 export function entrySchema(provider: AuthProvider): z.ZodObject {
-  const { fields, secrets, scope, isLoose } = TOKEN_SOURCES[provider]
-  const scopes = z.string().min(1).max(1024).describe('scopes, separated by spaces')
+  const { title, fields, secrets, scope, isLoose } = TOKEN_SOURCES[provider]
+  const scopes = z.string().max(1024).regex(SCOPE, 'scopes, separated by single spaces').describe('scopes, separated by spaces')
   const isOne = secrets.length === 1
   const shape = {
     identity_name: fileSafeName.describe('name of the identity and of its token file'),
-    auth_provider: z.literal(provider),
-    client_id: clientId,
+    auth_provider: z.literal(provider).describe(title),
+    client_id: clientId.describe('client id'),
     ...Object.fromEntries(secrets.map((field) => [field, isOne ? secretValue : secretValue.optional()])),
     scope: scope === 'required' ? scopes : scopes.optional(),
     ...fields.shape,

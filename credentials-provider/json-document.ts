@@ -1,87 +1,78 @@
-/** A JSON file whose every value has a place, so that what is wrong with it is told by file, line and column. */
-import { type Node, type ParseError, parseTree, printParseErrorCode } from 'jsonc-parser'
+/**
+ * A JSON file whose every value has a place, so that what is wrong with it is told by file, line and column, and never by
+ * what stands there: it may be a secret.
+ */
 import { invalidInput, type Problem } from '../core/errors.js'
+import { MOST_DEPTH, type StructureFault, structureFaults, valuePositions } from '../core/json-structure.js'
 
 export interface JsonDocument {
   readonly value: unknown
-  /** `identities.json:3:5` of a value or, where it is missing, of what should hold it. */
+  /** `identities.json:3:5` of a value or, where it is missing, of what should hold it. Columns count UTF-16 units. */
   place(path: readonly PropertyKey[]): string
 }
 
-/** No file that people write is nested deeper (requirements IN2). */
-const DEEPEST = 32
+/** One slip makes a parser complain many times. */
+const MOST_ERRORS = 20
 
-/** @param name the file's name in messages @throws ToolkitError invalid_input with every fault of syntax, double key and depth */
-export function parseJson(text: string, name: string): JsonDocument {
-  const errors: ParseError[] = []
-  const lines = lineStarts(text)
-  const at = (offset: number) => `${name}:${position(lines, offset)}`
-  const root = tooDeep(text) ? undefined : parseTree(text, errors, { disallowComments: true, allowTrailingComma: false })
-  if (root === undefined && errors.length === 0)
-    throw invalidInput('the file', [{ path: `${name}:1:1`, expected: `JSON, at most ${DEEPEST} levels deep` }])
-  const problems: Problem[] = errors.map(({ error, offset }) => ({ path: at(offset), expected: `JSON (${printParseErrorCode(error)})` }))
-  if (root) problems.push(...doubleKeys(root).map((node) => ({ path: at(node.offset), expected: 'each key once in an object' })))
-  if (problems.length > 0 || root === undefined) throw invalidInput('the file', problems)
-  return {
-    value: JSON.parse(text),
-    place(path) {
-      for (let length = path.length; length > 0; length--) {
-        const node = nodeAt(root, path.slice(0, length))
-        if (node) return at(node.offset)
-      }
-      return at(root.offset)
-    },
+/**
+ * A byte order mark is let pass (RFC 8259 section 8.1).
+ * @param name the file's name in messages
+ * @throws ToolkitError invalid_input with every fault of syntax, double key and depth
+ */
+export async function parseJson(raw: string, name: string): Promise<JsonDocument> {
+  const text = raw.replace(/^\ufeff/, '')
+  const place = placesIn(text, name)
+  const refused = (problems: readonly Problem[]) => invalidInput(name, problems.slice(0, MOST_ERRORS))
+  // Reading a file replaces every byte that is not UTF-8 by this character.
+  const foreign = text.indexOf('\ufffd')
+  if (foreign >= 0) throw refused([{ path: place(foreign), expected: 'UTF-8 text' }])
+  const faults = structureFaults(text).map(({ fault, position }) => ({ path: place(position), expected: FAULTS[fault] }))
+  const parsed = valueIn(text)
+  if (parsed === undefined) {
+    const { syntaxProblems } = await import('./json-syntax.js')
+    throw refused(syntaxProblems(text).map(({ offset, expected }) => ({ path: place(offset), expected })))
+  }
+  if (faults.length > 0) throw refused(faults)
+  const positionOf = valuePositions(text)
+  return { value: parsed.value, place: (path) => place(positionOf(path)) }
+}
+
+const FAULTS: Readonly<Record<StructureFault['fault'], string>> = {
+  too_deep: `JSON of at most ${MOST_DEPTH} levels`,
+  double_key: 'each key once in an object',
+}
+
+/** The engine's own message quotes the text. */
+function valueIn(text: string): { readonly value: unknown } | undefined {
+  try {
+    return { value: JSON.parse(text) }
+  } catch {
+    return undefined
   }
 }
 
-function nodeAt(root: Node, path: readonly PropertyKey[]): Node | undefined {
-  return path.reduce<Node | undefined>((node, step) => {
-    if (typeof step === 'number') return node?.type === 'array' ? node.children?.[step] : undefined
-    return node?.type === 'object' ? node.children?.find(({ children }) => children?.[0]?.value === step)?.children?.[1] : undefined
-  }, root)
-}
-
-/** The second and every later key of one name. */
-function doubleKeys(node: Node): Node[] {
-  const children = node.children ?? []
-  const seen = new Set<unknown>()
-  const own =
-    node.type === 'object'
-      ? children.flatMap(({ children: [key] = [] }) => {
-          if (key === undefined) return []
-          const isDouble = seen.has(key.value)
-          seen.add(key.value)
-          return isDouble ? [key] : []
-        })
-      : []
-  return [...own, ...children.flatMap(doubleKeys)]
-}
-
-/** The parser is recursive: depth is bounded before it runs. */
-function tooDeep(text: string): boolean {
-  let depth = 0
-  let inString = false
-  for (let index = 0; index < text.length; index++) {
-    const character = text[index]
-    if (inString) {
-      if (character === '\\') index++
-      else if (character === '"') inString = false
-    } else if (character === '"') inString = true
-    else if (character === '{' || character === '[') {
-      if (++depth > DEEPEST) return true
-    } else if (character === '}' || character === ']') depth--
+function placesIn(text: string, name: string): (offset: number) => string {
+  let starts: number[] | undefined
+  return (offset) => {
+    starts ??= lineStarts(text)
+    const line = lastAtMost(starts, offset)
+    return `${name}:${line + 1}:${offset - (starts[line] ?? 0) + 1}`
   }
-  return false
 }
 
-function lineStarts(text: string): readonly number[] {
+function lineStarts(text: string): number[] {
   const starts = [0]
   for (let index = text.indexOf('\n'); index !== -1; index = text.indexOf('\n', index + 1)) starts.push(index + 1)
   return starts
 }
 
-function position(starts: readonly number[], offset: number): string {
-  let line = starts.findLastIndex((start) => start <= offset)
-  if (line < 0) line = 0
-  return `${line + 1}:${offset - (starts[line] ?? 0) + 1}`
+/** Index of the last of the rising numbers that is not above `value`. */
+function lastAtMost(numbers: readonly number[], value: number): number {
+  let [low, high] = [0, numbers.length - 1]
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2)
+    if ((numbers[middle] ?? 0) <= value) low = middle
+    else high = middle - 1
+  }
+  return low
 }

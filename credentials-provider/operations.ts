@@ -6,8 +6,7 @@ import type { Door } from '../core/http.js'
 import { type Context, queryOperation, receiptShape } from '../core/operation.js'
 import { createMinter } from '../idp/tokens.js'
 import { causeOf, type Failure, mintAll } from './batch.js'
-import { readIdentities } from './identities.js'
-import { type Identities, readIdentityFolder, refuseClashes } from './identity-files.js'
+import { defaultFiles, type Identities, readIdentityFiles } from './identity-files.js'
 import { type IdentityState, MOST_CONCURRENCY } from './identity-state.js'
 import type { Minting } from './mint.js'
 import type { TryLock } from './single-flight.js'
@@ -28,8 +27,12 @@ const path = z.string().min(1).max(4096)
 
 /** Where identities come from and tokens go to; the same for all operations on identities. */
 export const sourceShape = {
-  identities_file: path.optional().describe('an identity, or an array of them (default: all files of identities/ in the home folder)'),
-  output_dir: path.optional().describe('folder of the token files (default: .oauth-tokens in the home folder)'),
+  identities_file: path
+    .optional()
+    .describe(
+      'an identity, or an array of them (default: the home folder’s identities/, identities.json and .oauth-tokens/; without any, ./.oauth-tokens)',
+    ),
+  output_dir: path.optional().describe('folder of the token files (default: the .oauth-tokens that goes with the identities)'),
 }
 
 export const generateCredentials = queryOperation({
@@ -65,19 +68,18 @@ export function mintingOf(context: CredentialsContext, { folder, force = false }
 /** The identities that are named, else those of the home folder; all checked. @throws ToolkitError invalid_input, not_found */
 export async function identitiesOf(
   { identities_file, output_dir }: { identities_file?: string | undefined; output_dir?: string | undefined },
-  { home, env }: Pick<CredentialsContext, 'home' | 'env'>,
+  { home, env, settings }: Pick<CredentialsContext, 'home' | 'env' | 'settings'>,
 ): Promise<Identities> {
-  const reading = { env, mayRefer: true }
-  const entries =
-    identities_file === undefined
-      ? await readIdentityFolder(join(home, 'identities'), reading)
-      : await readIdentities(resolve(identities_file), reading)
-  refuseClashes(entries)
-  if (entries.length > 0) return { entries, folder: resolve(output_dir ?? join(home, '.oauth-tokens')) }
+  const named = identities_file === undefined ? undefined : resolve(identities_file)
+  const files =
+    named === undefined ? await defaultFiles(home, resolve()) : { paths: [named], mayRefer: true, folder: join(home, '.oauth-tokens') }
+  const folder = resolve(output_dir ?? files.folder)
+  const entries = await readIdentityFiles(files.paths, { env, settings, mayRefer: files.mayRefer }, folder)
+  if (entries.length > 0) return { entries, folder }
   throw new ToolkitError(
     'not_found',
-    'there is no identity yet',
-    { kind: 'identity', key: home },
+    named === undefined ? 'there is no identity yet' : `${named} holds no identity`,
+    { kind: 'identity', key: named ?? home },
     'run mcp-idp setup m2m-app, or name --identities-file',
   )
 }
