@@ -99,6 +99,11 @@ export function stopped(system: string): ToolkitError<'unavailable'> {
   return new ToolkitError('unavailable', `stopped while waiting for ${system}`, { system, reason: 'stopped' })
 }
 
+/** No answer within the time of one request. */
+export function notInTime(system: string, timeoutMs: number): ToolkitError<'unavailable'> {
+  return new ToolkitError('unavailable', `${system} did not answer within ${timeoutMs / 1000} s`, { system, reason: 'deadline' })
+}
+
 /** A server asks for a longer wait than we have patience for; all times in milliseconds. */
 export function waitTooLong(
   system: string,
@@ -121,9 +126,7 @@ export function networkFailure(
 ): ToolkitError {
   if (error instanceof ToolkitError) return error
   if (run.stops.some(({ aborted }) => aborted)) return stopped(system)
-  if (run.deadline.aborted) {
-    return new ToolkitError('unavailable', `${system} did not answer within ${run.timeoutMs / 1000} s`, { system, reason: 'deadline' })
-  }
+  if (run.deadline.aborted) return notInTime(system, run.timeoutMs)
   const code = networkCode(error)
   if (CERTIFICATE_CODE.test(code)) {
     const hint = 'name the issuing authority with NODE_EXTRA_CA_CERTS'

@@ -1,52 +1,100 @@
 /**
- * When the next request to a server may leave: not before the time that it named, and no more of them than its rate limit
- * has left. All requests of a run to one server share its pace, reads and writes alike.
+ * When the next request to a server may leave: not before the time that it named, no more of them at once than there are
+ * connections, none that its rate limit may not have left; first come, first served. All requests of a run to one server
+ * share its pace, reads and writes alike.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { stopped, waitTooLong } from './http-failure.js'
+import { notInTime, stopped, waitTooLong } from './http-failure.js'
 
 /** What a server has asked for; times in milliseconds of `performance.now()`. */
 export interface Pace {
-  notBefore?: number
-  /** Requests that its rate limit still allows before `until`. */
-  allowance?: { left: number; readonly until: number }
+  /** Nothing may leave before; the status that said so. */
+  hold?: { readonly until: number; readonly status: number }
+  /** The least that it told for the time `until` its rate limit starts anew, and how much it allows then. */
+  allowance?: { left: number; readonly until: number; readonly limit: number }
   underWay?: number
-  /** Ends the sleep of whoever waits for a turn. */
+  /** When it last answered anything. */
+  answeredAt?: number
+  /** Who waits for a turn, in the order of coming. */
+  line?: Waiting[]
+}
+interface Waiting {
+  /** Ends its sleep. */
   wake?: AbortController
+}
+
+export interface Turn {
+  readonly system: string
+  /** Requests under way at once; more would queue where no pace is kept. */
+  readonly connections: number
+  /** The time of one request, milliseconds. */
+  readonly timeoutMs: number
+  readonly patienceMs: number
+  readonly stops: readonly AbortSignal[]
+  /** Told before a wait that the server asked for, milliseconds. */
+  onWait(ms: number): void
 }
 
 /** The server itself asks to come back later. */
 export const BUSY: ReadonlySet<number> = new Set([429, 503])
 /** Okta and Auth0 count in whole seconds since the epoch, the IETF's draft in seconds from now. */
 const EPOCH = 1_000_000_000
+/** Times in whole seconds, and answers that take their time, tell the end of one window this differently. */
+const SAME_WINDOW_MS = 2_000
+/** A longer timer would fire at once. */
+const LONGEST_TIMER = 2 ** 31 - 1
 
 /**
  * Waits until a request may leave; `done` must be called with its answer, or without one when it got none.
- * @throws ToolkitError rate_limited when that is further away than the patience; unavailable when stopped
+ * @throws ToolkitError rate_limited or unavailable when the server asks for more than the patience; unavailable when
+ *   stopped, and when others wait in vain for so long as one request may take
  */
-export async function turn(
-  pace: Pace,
-  { system, patienceMs, stops, onWait }: { system: string; patienceMs: number; stops: readonly AbortSignal[]; onWait(ms: number): void },
-): Promise<(answer?: Response) => void> {
+export async function turn(pace: Pace, asking: Turn): Promise<(answer?: Response) => void> {
+  const { system, connections, timeoutMs, patienceMs, stops, onWait } = asking
   const began = performance.now()
-  for (;;) {
-    const now = performance.now()
-    const until = Math.max(pace.notBefore ?? 0, pace.allowance && pace.allowance.left <= 0 ? pace.allowance.until : 0)
-    if (until <= now) break
-    const left = patienceMs - (now - began)
-    if (until - now > left) throw waitTooLong(system, 429, { asked: until - now, left: Math.max(0, left), patienceMs })
-    onWait(until - now)
-    pace.wake ??= new AbortController()
-    await sleepUntil(until, [pace.wake.signal], stops, system)
+  const line = pace.line ?? []
+  pace.line = line
+  const me: Waiting = {}
+  line.push(me)
+  try {
+    for (;;) {
+      const now = performance.now()
+      const { until, status } = line[0] === me ? opening(pace, connections, now) : { until: Infinity }
+      if (until <= now) break
+      // What others are waiting for, too, is waited for no longer than an answer of one's own.
+      const inVain = Math.max(began, pace.answeredAt ?? 0, pace.hold?.until ?? 0) + timeoutMs
+      if (status === undefined) {
+        if (inVain <= now) throw notInTime(system, timeoutMs)
+      } else {
+        const left = Math.max(0, patienceMs - (now - began))
+        if (until - now > left) throw waitTooLong(system, status, { asked: until - now, left, patienceMs })
+        onWait(until - now)
+      }
+      me.wake = new AbortController()
+      await sleepUntil(status === undefined ? Math.min(until, inVain) : until, [me.wake.signal], stops, system)
+    }
+    pace.underWay = (pace.underWay ?? 0) + 1
+  } finally {
+    line.splice(line.indexOf(me), 1)
+    line[0]?.wake?.abort()
   }
-  if (pace.allowance) pace.allowance.left -= 1
-  pace.underWay = (pace.underWay ?? 0) + 1
   return (answer) => {
     pace.underWay = (pace.underWay ?? 1) - 1
-    if (answer) heed(pace, answer)
-    pace.wake?.abort()
-    delete pace.wake
+    heed(pace, answer)
+    line[0]?.wake?.abort()
   }
+}
+
+/** When the first of the line may leave, as things stand; with a status where the server itself named that time. */
+function opening({ hold, allowance, underWay = 0 }: Pace, connections: number, now: number): { until: number; status?: number } {
+  if (hold && hold.until > now) return hold
+  if (underWay >= connections) return { until: Infinity }
+  if (!allowance) return { until: now }
+  const isOver = allowance.until <= now
+  if ((isOver ? allowance.limit : allowance.left) > underWay) return { until: now }
+  // Those under way may be counted in it already: their answers tell.
+  const until = isOver ? Infinity : allowance.until
+  return underWay > 0 ? { until } : { until, status: 429 }
 }
 
 /** The wait that an answer asks for, milliseconds; 0 when it names none. */
@@ -55,14 +103,27 @@ export function askedWait({ status, headers }: Response): number {
   return wait > 0 || status !== 429 ? wait : resetWait(headers)
 }
 
-function heed(pace: Pace, answer: Response): void {
+function heed(pace: Pace, answer: Response | undefined): void {
   const now = performance.now()
-  if (BUSY.has(answer.status)) pace.notBefore = Math.max(pace.notBefore ?? 0, now + askedWait(answer))
-  const remaining = rateLimit(answer.headers, 'remaining')
-  const wait = resetWait(answer.headers)
-  if (remaining === undefined || wait === 0) delete pace.allowance
-  // Those under way may not be counted in it yet.
-  else pace.allowance = { left: remaining - (pace.underWay ?? 0), until: now + wait }
+  if (answer) pace.answeredAt = now
+  if (answer && BUSY.has(answer.status)) holdUntil(pace, now + askedWait(answer), answer.status)
+  const left = answer && rateLimit(answer.headers, 'remaining')
+  const until = answer ? now + resetWait(answer.headers) : now
+  const known = pace.allowance
+  if (answer === undefined || left === undefined || until <= now) {
+    // It may have been counted all the same.
+    if (known) known.left -= 1
+    return
+  }
+  if (left === 0) holdUntil(pace, until, 429)
+  const isNew = known === undefined || known.until <= now || until > known.until + SAME_WINDOW_MS
+  if (isNew) pace.allowance = { left, until, limit: Math.max(1, rateLimit(answer.headers, 'limit') ?? Infinity) }
+  // Answers overtake each other: the least counts, and one of the window before does not.
+  else if (until > known.until - SAME_WINDOW_MS) known.left = Math.min(known.left, left)
+}
+
+function holdUntil(pace: Pace, until: number, status: number): void {
+  if (until > (pace.hold?.until ?? 0)) pace.hold = { until, status }
 }
 
 /**
@@ -83,7 +144,7 @@ function resetWait(headers: Headers): number {
   return Math.max(0, reset < EPOCH ? reset * 1000 : reset * 1000 - serverTime(headers))
 }
 
-function rateLimit(headers: Headers, what: 'remaining' | 'reset'): number | undefined {
+function rateLimit(headers: Headers, what: 'limit' | 'remaining' | 'reset'): number | undefined {
   const text = headers.get(`x-rate-limit-${what}`) ?? headers.get(`x-ratelimit-${what}`) ?? headers.get(`ratelimit-${what}`) ?? ''
   return /^\d{1,12}$/.test(text) ? Number(text) : undefined
 }
@@ -108,7 +169,7 @@ export async function sleepUntil(
   system: string,
 ): Promise<void> {
   // A timer may fire up to a millisecond early.
-  const ms = Math.ceil(until - performance.now()) + 1
+  const ms = Math.min(LONGEST_TIMER, Math.ceil(until - performance.now()) + 1)
   await sleep(ms, undefined, { signal: AbortSignal.any([...wakes, ...stops]) }).catch(() => undefined)
   if (stops.some(({ aborted }) => aborted)) throw stopped(system)
 }

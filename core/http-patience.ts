@@ -11,7 +11,7 @@ export type KnownServers = Map<string, KnownServer>
 interface KnownServer extends Pace {
   /** A server that never answered may be a wrong URL, which is told at once. */
   hasAnswered?: boolean
-  /** Since when reads get nothing but refusals. */
+  /** Since when it serves nothing. */
   refusingSince?: number
   /** When it last served a request. */
   servedAt?: number
@@ -25,6 +25,10 @@ export interface PatienceOptions {
   readonly servers?: KnownServers
   /** Told before a wait, every 2 s a server at most: `http://127.0.0.1:8080 answers 503; waiting (12 s of 60 s)`. */
   readonly onWait?: (words: string) => void
+  /** Connections at once to one server. */
+  readonly connections?: number
+  /** One attempt including the body, milliseconds. */
+  readonly timeoutMs?: number
 }
 
 export interface Patience {
@@ -36,7 +40,7 @@ export interface Patience {
 
 /**
  * `read`: repeated as it is. `new`: made anew for each try, and changing nothing that matters, as a token request; so it may
- * be tried again after a 500 and a first connection that broke, yet not for long while the server serves others.
+ * be tried again after a 500 and a bad beginning, yet not for long while the server serves others.
  */
 export type AttemptKind = 'read' | 'new'
 /** Tries of a `new` request that fails alone, and of one whose server never answered. */
@@ -67,7 +71,8 @@ export function doorTimes(settings: SettingSource): { timeoutMs: number; tokenTi
 }
 
 /** Both throw, besides what attempts throw, rate_limited or unavailable where a server asks for a longer wait than is left. */
-export function createPatience({ patienceMs = 0, servers = new Map(), onWait }: PatienceOptions): Patience {
+export function createPatience(options: PatienceOptions): Patience {
+  const { patienceMs = 0, servers = new Map<string, KnownServer>(), onWait, connections = Infinity, timeoutMs = Infinity } = options
   const known = (system: string): KnownServer => {
     const server = servers.get(system) ?? {}
     servers.set(system, server)
@@ -84,7 +89,7 @@ export function createPatience({ patienceMs = 0, servers = new Map(), onWait }: 
     async once(system, attempt, stops) {
       const server = known(system)
       const waits = (ms: number) => tell(server, `${system} asks to wait ${Math.ceil(ms / 1000)} s`, 0)
-      const done = await turn(server, { system, patienceMs, stops, onWait: waits })
+      const done = await turn(server, { system, connections, timeoutMs, patienceMs, stops, onWait: waits })
       try {
         const response = await attempt()
         note(server, response)
@@ -125,9 +130,10 @@ export function createPatience({ patienceMs = 0, servers = new Map(), onWait }: 
 function note(server: KnownServer, { status }: Response): void {
   if (AWAY.has(status)) return
   server.hasAnswered = true
-  if (BUSY.has(status)) return
+  // A server that says 500 to all is as little use as one that says 503.
+  if (status >= 500 || BUSY.has(status)) return
   delete server.refusingSince
-  if (status < 500) server.servedAt = performance.now()
+  server.servedAt = performance.now()
 }
 
 async function endOf(attempt: () => Promise<Response>): Promise<End> {
@@ -149,11 +155,13 @@ function refusalIn(
   { hasAnswered = false }: KnownServer,
   { system, kind, tries }: { system: string; kind: AttemptKind; tries: number },
 ): string | undefined {
+  const isBeginning = kind === 'new' && tries < TRIES_UNKNOWN
   if (!response) {
-    const mayTry = hasAnswered || (kind === 'new' && isConnectionCut(failure) && tries < TRIES_UNKNOWN)
+    const mayTry = hasAnswered || (isBeginning && isConnectionCut(failure))
     return mayTry && isConnectionLost(failure) ? failure.message : undefined
   }
   const { status } = response
-  const isRefusal = BUSY.has(status) || (hasAnswered && AWAY.has(status)) || (kind === 'new' && status === 500)
+  const isAway = AWAY.has(status) && (hasAnswered || isBeginning)
+  const isRefusal = BUSY.has(status) || isAway || (kind === 'new' && status === 500)
   return isRefusal ? `${system} answers ${status}` : undefined
 }

@@ -59,15 +59,11 @@ export interface DoorOptions extends PatienceOptions {
   readonly allowHttp?: boolean
   /** Ends every request of the run, e.g. at Ctrl-C. */
   readonly signal?: AbortSignal
-  /** One attempt including the body, milliseconds. */
-  readonly timeoutMs?: number
   /** Largest answer after decompression, bytes. */
   readonly maxBytes?: number
   /** PEM of additional certificate authorities. */
   readonly ca?: string
   readonly proxy?: ProxySettings
-  /** Connections at once to one origin. */
-  readonly connections?: number
   /** Called once an attempt has ended. */
   readonly onRequest?: (entry: JournalEntry) => void
 }
@@ -129,14 +125,15 @@ export function createDoor(options: DoorOptions): Door {
   const origins = configuredOrigins(options.origins, options.allowHttp)
   const timeoutMs = options.timeoutMs ?? TIMEOUT_MS
   const maxBytes = options.maxBytes ?? MAX_BYTES
+  const connections = options.connections ?? CONNECTIONS
   const transport = createTransport({
-    connections: options.connections ?? CONNECTIONS,
+    connections,
     connectMs: Math.min(CONNECT_MS, timeoutMs),
     ...(options.ca === undefined ? {} : { ca: options.ca }),
     ...(options.proxy === undefined ? {} : { proxy: options.proxy }),
   })
   const journal: JournalEntry[] = []
-  const patience = createPatience(options)
+  const patience = createPatience({ ...options, connections, timeoutMs })
   const closed = new AbortController()
 
   const guardedFetch = async (input: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
