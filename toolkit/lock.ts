@@ -1,5 +1,6 @@
 /** Locks between processes of one machine: an SQLite file each, held exclusively, freed by the kernel when its holder dies. */
 import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ToolkitError } from '../core/errors.js'
@@ -23,7 +24,8 @@ export async function withLocks<T>(home: string, tenants: readonly string[], wor
 /** The lock of a name, freed by calling what is returned; undefined while another process, or another call of this one, has it. */
 export async function tryLock(home: string, name: string): Promise<(() => void) | undefined> {
   const folder = join(home, 'locks')
-  await makePrivateFolder(folder)
+  // Looked at first, as a batch takes hundreds of locks.
+  if (!existsSync(folder)) await makePrivateFolder(folder)
   const { default: Database } = await import('libsql')
   const file = join(folder, `${createHash('sha256').update(name).digest('hex').slice(0, 32)}.db`)
   let database: InstanceType<typeof Database> | undefined
