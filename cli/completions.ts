@@ -1,9 +1,16 @@
 /** Shell completions, made from the catalogue. */
 import { Argument, type Command } from 'commander'
 import { CATALOG } from '../toolkit/catalog.js'
+import { CREDENTIALS_WORDS } from './credentials-command.js'
 
 const SHELLS = ['bash', 'zsh', 'fish'] as const
-const WORDS: readonly (readonly string[])[] = [['start'], ['mcp'], ['completion'], ...CATALOG.map(({ command }) => command)]
+const WORDS: readonly (readonly string[])[] = [
+  ['start'],
+  ['mcp'],
+  ['completion'],
+  ...CREDENTIALS_WORDS.map((word) => ['credentials', word]),
+  ...CATALOG.map(({ command }) => command),
+]
 
 export function addCompletion(program: Command): void {
   program

@@ -82,7 +82,7 @@ export async function runOperation(
 }
 
 /** The environment, with what flags say of it. */
-function environmentOf({ caFile }: Globals): Readonly<Record<string, string | undefined>> {
+export function environmentOf({ caFile }: Globals): Readonly<Record<string, string | undefined>> {
   return caFile === undefined ? process.env : { ...process.env, MCP_IDP_CA_FILE: resolve(caFile) }
 }
 
@@ -138,6 +138,11 @@ export function stopAtInterrupt(): { signal: AbortSignal; end(): void } {
   }
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
   return { signal: controller.signal, end: () => void process.off('SIGINT', onSignal).off('SIGTERM', onSignal) }
+}
+
+/** Resolves at once when it has happened already, which no listener would hear of. */
+export function whenAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true })))
 }
 
 /** Where the command was told to look, so that the same one typed again means the same world and the same plan. */

@@ -7,7 +7,7 @@ import { quotePosix } from '../ide/quote.js'
 import { createContext, type ToolkitContext } from '../toolkit/context.js'
 import { homeFolder, openHome } from '../toolkit/home.js'
 import { runMainJob, showPlan, type Tell } from './main-job.js'
-import { type Globals, print, reportFailure, say, stopAtInterrupt } from './run.js'
+import { type Globals, print, reportFailure, say, stopAtInterrupt, whenAborted } from './run.js'
 import { DEMO, startWorld, type World } from './world.js'
 
 export interface StartOptions extends Globals {
@@ -37,7 +37,7 @@ export async function start(options: StartOptions): Promise<number> {
     await runMainJob(context, world, tell)
     if (options.once) return 0
     if (!options.json) print(closingLines(world).join('\n'))
-    await interrupted(stop.signal)
+    await whenAborted(stop.signal)
     return EXIT_INTERRUPTED
   } catch (error) {
     if (stop.signal.aborted) return EXIT_INTERRUPTED
@@ -49,11 +49,6 @@ export async function start(options: StartOptions): Promise<number> {
     await world?.close().catch(() => undefined)
     await log.end()
   }
-}
-
-/** Resolves at once when it has happened already, which no listener would hear of. */
-function interrupted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true })))
 }
 
 function announce(tell: Tell, part: 'provider' | 'registry', url: string): void {

@@ -32,6 +32,11 @@ export function secondsOf(time: unknown): number | undefined {
   return Number.isFinite(seconds) && Math.abs(seconds) < 8.64e12 ? seconds : undefined
 }
 
+/** RFC 3339, UTC, of seconds since the epoch. */
+export function isoOf(seconds: number): string {
+  return new Date(seconds * 1000).toISOString()
+}
+
 function secondsIn(text: string): number {
   if (/^\d{1,12}(?:\.\d+)?$/.test(text)) return Number(text)
   // A time without a zone is UTC here, as the documented files mean it; Date would read it as local time.

@@ -46,7 +46,7 @@ export async function mintToFile(entry: IdentityEntry, minting: Minting): Promis
     work: async () => {
       const { token } = await minter.mint(identity, await entry.credential(signal))
       const request = requestOf(entry)
-      const receipt = await saveToken(path, identity, request, token, now())
+      const receipt = await saveToken(path, identity, request, token, now(), entry.digest)
       return { identity_name: identity.identity_name, issuer: request.issuer, reused: false, receipt }
     },
     ...(signal ? { signal } : {}),

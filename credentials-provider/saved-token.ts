@@ -10,9 +10,12 @@ export interface SavedToken extends TokenTimes {
   readonly client_id?: string
   readonly issuer?: string
   readonly identity_name?: string
+  readonly provider?: string
   readonly scope?: string
   /** What was asked for, see `requestDigest`. */
   readonly request_digest?: string
+  /** What the entry said that it was asked for by, see `entryDigest`. */
+  readonly entry_digest?: string
 }
 
 /** A token file of any of the documented shapes; undefined when there is none or it is not one. @throws ToolkitError invalid_input for what is no plain file */
@@ -36,11 +39,11 @@ export function savedTokenIn(text: string): SavedToken | undefined {
     expires_at,
     ...(lifetime === undefined ? {} : { lifetime }),
     ...(generated_at === undefined ? {} : { generated_at }),
-    ...texts(content, ['client_id', 'issuer', 'identity_name', 'scope', 'request_digest']),
+    ...texts(content, ['client_id', 'issuer', 'identity_name', 'provider', 'scope', 'request_digest', 'entry_digest']),
   }
 }
 
-type TextField = 'client_id' | 'issuer' | 'identity_name' | 'scope' | 'request_digest'
+type TextField = 'client_id' | 'issuer' | 'identity_name' | 'provider' | 'scope' | 'request_digest' | 'entry_digest'
 
 function texts(content: Readonly<Record<string, unknown>>, names: readonly TextField[]): { readonly [N in TextField]?: string } {
   return Object.fromEntries(

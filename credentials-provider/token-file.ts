@@ -5,7 +5,7 @@ import { savePrivateFile } from '../core/private-file.js'
 import type { Receipt } from '../core/sink.js'
 import type { AccessToken } from '../idp/oauth.js'
 import { type Identity, TOKEN_SOURCES, type TokenRequest } from '../idp/tokens.js'
-import { isFresh } from './freshness.js'
+import { isFresh, isoOf } from './freshness.js'
 import { readTokenFile, type SavedToken } from './saved-token.js'
 
 /** Where an identity's token lies: each provider has its documented name. */
@@ -27,23 +27,26 @@ export async function readFreshToken(
   now: number,
 ): Promise<SavedToken | undefined> {
   const saved = await readTokenFile(path)
-  if (saved === undefined || !isFresh(saved, now)) return undefined
-  const isAsked =
-    saved.request_digest === undefined
-      ? saved.client_id === undefined || saved.client_id === identity.client_id
-      : saved.request_digest === requestDigest(identity, request)
-  return isAsked ? saved : undefined
+  return saved !== undefined && isFresh(saved, now) && isAskedFor(saved, identity, request) ? saved : undefined
 }
 
-/** Replaces the token file as a whole; 0600. */
+/** Whether a saved token is one that the identity would ask for now; files that other tools wrote tell the client at most. */
+export function isAskedFor(saved: SavedToken, identity: Identity, request: TokenRequest): boolean {
+  if (saved.request_digest !== undefined) return saved.request_digest === requestDigest(identity, request)
+  return saved.client_id === undefined || saved.client_id === identity.client_id
+}
+
+/** Replaces the token file as a whole; 0600. `entryDigest` is the identity's, where its file alone says what to ask for. */
 export async function saveToken(
   path: string,
   identity: Identity,
   request: TokenRequest,
   token: AccessToken,
   now: number,
+  entryDigest?: string,
 ): Promise<Receipt> {
   const { identity_name, auth_provider, client_id } = identity
+  const { tokenFileFields, tokenFileMetadata: metadata } = TOKEN_SOURCES[auth_provider]
   const expires_at = isoOf(now + token.expires_in)
   const scope = token.scope ?? request.scope
   const content = {
@@ -57,14 +60,13 @@ export async function saveToken(
     issuer: request.issuer,
     client_id,
     ...(scope === undefined ? {} : { scope }),
-    ...TOKEN_SOURCES[auth_provider].tokenFileFields?.(identity),
+    ...tokenFileFields?.(identity),
+    ...(metadata === undefined ? {} : { metadata }),
     request_digest: requestDigest(identity, request),
+    ...(entryDigest === undefined ? {} : { entry_digest: entryDigest }),
   }
   const receipt = await savePrivateFile(path, `${JSON.stringify(content, null, 2)}\n`)
   return { ...receipt, expires_at }
 }
 
-/** RFC 3339, UTC, of seconds since the epoch. */
-export function isoOf(seconds: number): string {
-  return new Date(seconds * 1000).toISOString()
-}
+export { isoOf } from './freshness.js'

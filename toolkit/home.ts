@@ -3,13 +3,15 @@
  * folder: a cloned repository must not be able to set a URL.
  */
 import { lstat } from 'node:fs/promises'
-import { homedir } from 'node:os'
-import { isAbsolute, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import { invalidInput } from '../core/errors.js'
 import { problemsOf } from '../core/operation.js'
 import { readSmallFile, savePrivateFile } from '../core/private-file.js'
 import { SETTINGS, type SettingSource } from '../core/settings.js'
+import { type Environment, homeFolder } from './home-folder.js'
+
+export { type Environment, homeFolder } from './home-folder.js'
 
 const NAMES = Object.entries(SETTINGS).flatMap(([name, row]) => [name, ...('aliases' in row ? row.aliases : [])])
 
@@ -22,17 +24,6 @@ const profileFile = z.strictObject({
   settings: z.partialRecord(z.enum(NAMES as [string, ...string[]]), z.string().max(4096)).default({}),
 })
 export type Profile = z.infer<typeof profileFile>
-
-/** Environment variables as the entry gives them. */
-export type Environment = Readonly<Record<string, string | undefined>>
-
-/** `--home`, else `MCP_IDP_HOME`, else the user's configuration folder. */
-export function homeFolder(flag: string | undefined, env: Environment): string {
-  const named = flag ?? (env['MCP_IDP_HOME'] || undefined)
-  if (named !== undefined) return resolve(named)
-  const base = env['XDG_CONFIG_HOME']
-  return join(base && isAbsolute(base) ? base : join(homedir(), '.config'), 'mcp-idp')
-}
 
 /** Words that name this home at a terminal where nothing is set: none for the user's own configuration folder. */
 export function homeWords(home: string): string[] {

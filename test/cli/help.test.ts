@@ -5,13 +5,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { CREDENTIALS_WORDS } from '../../cli/credentials-command.js'
 import { CATALOG, type CatalogRow } from '../../toolkit/catalog.js'
 import { type BuiltCli, buildCli } from './built.js'
 
 const ROWS: readonly CatalogRow[] = CATALOG
 const OPERATIONS = ROWS.map(({ command }) => [...command])
 const GROUPS = [...new Set(OPERATIONS.filter(({ length }) => length > 1).map(([first = '']) => first))].map((group) => [group])
-const OWN = [['start'], ['mcp'], ['completion']]
+const OWN = [['start'], ['mcp'], ['completion'], ...CREDENTIALS_WORDS.map((word) => ['credentials', word])]
 
 let built: BuiltCli
 let folder: string

@@ -18,6 +18,7 @@ const REVEALS: Readonly<Record<string, string>> = {
   'core/http-body.ts': 'the door: forms and JSON of a request',
   'core/http.ts': 'the door: headers of a request',
   'core/secret-file.ts': "a sink: a client's secret as an identity, a person's first password",
+  'credentials-provider/formats.ts': 'an access token for whoever asked for it: on stdout, at the socket, in the environment of a program',
   'credentials-provider/token-file.ts': 'a sink: an access token',
   'idp/claims.ts': 'decodes a token to look at its claims',
   'idp/client-assertion.ts': "a client's own key, which signs its assertions",
@@ -28,6 +29,12 @@ const REVEALS: Readonly<Record<string, string>> = {
   'idp/keycloak/reconcilers/clients.ts': 'create of a client whose secret is chosen by us, through the SDK',
   'idp/keycloak/reconcilers/users.ts': 'create of a person whose first password is chosen by us, through the SDK',
   'setup/environment-file.ts': "a sink: the registry's environment",
+}
+
+/** The only modules that start another program, each with the reason. */
+const STARTS_PROGRAMS: Readonly<Record<string, string>> = {
+  'cli/credentials-exec.ts': 'the program that is to have a token in its environment',
+  'credentials-provider/secret-command.ts': 'the program that prints the secret of an identity',
 }
 
 /** The only places that read the environment of the process: entries, and what an entry calls at once. */
@@ -69,8 +76,11 @@ describe('printing', () => {
 })
 
 describe('processes', () => {
-  test('are started nowhere: no shell, no other program', () => {
-    expect(containing(/node:child_process|['"]child_process['"]|\$`/)).toEqual([])
+  test('are started exactly where the list says', () => {
+    expect(containing(/node:child_process|['"]child_process['"]|\$`/)).toEqual(Object.keys(STARTS_PROGRAMS).sort())
+  })
+  test('are never started by a shell', () => {
+    expect(containing(/\bshell\s*:\s*(?:true|['"`])|\{[^}]*\bexec(?:Sync)?\b[^}]*\} from ['"]node:child_process|\$`/)).toEqual([])
   })
   test('never run text as code', () => {
     expect(containing(/\beval\s*\(|new Function\s*\(|node:vm\b/)).toEqual([])
