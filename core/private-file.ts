@@ -2,8 +2,10 @@
 import { randomBytes } from 'node:crypto'
 import { constants, type Stats } from 'node:fs'
 import { link, lstat, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises'
+import { constants as systemConstants } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { invalidInput, ToolkitError } from './errors.js'
+import { withFolder } from './folder-sync.js'
 import type { Receipt } from './sink.js'
 
 const FILE_MODE = 0o600
@@ -47,12 +49,13 @@ export async function createPrivateFile(path: string, text: string): Promise<boo
   if ((await statOf(path)) !== undefined) return false
   let isNew = true
   // Unlike a rename, a link fails when the name is taken; unlike a write in place, it is never seen half done.
-  await place(path, text, (temporary) =>
-    link(temporary, path).catch((error: unknown) => {
+  await place(path, text, async (temporary) => {
+    await link(temporary, path).catch((error: unknown) => {
       if (errno(error) !== 'EEXIST') throw error
       isNew = false
-    }),
-  )
+    })
+    await unlink(temporary).catch(() => undefined)
+  })
   await removeStale(path)
   return isNew
 }
@@ -105,8 +108,9 @@ export async function removeStale(path: string, ...siblings: readonly string[]):
   const folder = dirname(path)
   const names = await temporariesIn(folder)
   for (const one of [path, ...siblings]) {
-    const own = await lstat(one).catch(() => undefined)
-    for (const name of names.filter((name) => isTemporaryOf(basename(one), name))) {
+    const left = names.filter((name) => isTemporaryOf(basename(one), name))
+    const own = left.length === 0 ? undefined : await lstat(one).catch(() => undefined)
+    for (const name of left) {
       const found = await lstat(join(folder, name)).catch(() => undefined)
       if (found === undefined || !found.isFile() || !isOurs(found)) continue
       const isTwin = found.ino === own?.ino && found.dev === own.dev
@@ -136,13 +140,14 @@ function isTemporaryOf(file: string, name: string): boolean {
 async function place(path: string, text: string, put: (temporary: string) => Promise<void>): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(8).toString('hex')}.tmp`)
   try {
-    await writeNew(temporary, text)
-    await put(temporary)
-    await syncFolder(dirname(path))
+    await withFolder(dirname(path), async (sync) => {
+      await writeNew(temporary, text)
+      await put(temporary)
+      await sync()
+    })
   } catch (error) {
-    throw diskError(error, path)
-  } finally {
     await unlink(temporary).catch(() => undefined)
+    throw diskError(error, path)
   }
 }
 
@@ -159,39 +164,22 @@ async function writeNew(path: string, text: string): Promise<void> {
   }
 }
 
-/** Of each folder the sync that has not begun, which serves everybody who renamed before it does, and the one under way. */
-const waiting = new Map<string, Promise<void>>()
-const underWay = new Map<string, Promise<void>>()
-
-function syncFolder(path: string): Promise<void> {
-  const shared = waiting.get(path) ?? syncAfter(underWay.get(path), path)
-  waiting.set(path, shared)
-  return shared
-}
-
-async function syncAfter(last: Promise<void> | undefined, path: string): Promise<void> {
-  await last?.catch(() => undefined)
-  const own = waiting.get(path)
-  waiting.delete(path)
-  if (own) underWay.set(path, own)
-  try {
-    const folder = await open(path, constants.O_RDONLY)
-    await folder.sync().finally(() => folder.close())
-  } finally {
-    if (underWay.get(path) === own) underWay.delete(path)
-  }
-}
-
 /** Whoever may write the folder may put a file of theirs under our name; in a sticky one (/tmp) only its owner may. */
 async function makeSafeFolder(path: string): Promise<void> {
-  await makePrivateFolder(path)
-  const found = await stat(path).catch((error: unknown) => {
-    throw diskError(error, path)
-  })
+  const found = await existingFolder(path)
   if (!isOurs(found) && found.uid !== 0) throw notFolder(path, 'a folder of another user')
   if (process.getuid === undefined || (found.mode & 0o002) === 0 || (found.mode & STICKY) !== 0) return
   const problem = { path, expected: 'a folder that others may not write', found: octal(found.mode) }
   throw invalidInput('the folder', [problem], `chmod go-w ${path}`)
+}
+
+async function existingFolder(path: string): Promise<Stats> {
+  const found = await stat(path).catch(() => undefined)
+  if (found?.isDirectory()) return found
+  await makePrivateFolder(path)
+  return stat(path).catch((error: unknown) => {
+    throw diskError(error, path)
+  })
 }
 
 /** A rename would silently replace a link, and a hard link keeps the old content readable elsewhere. */
@@ -238,6 +226,14 @@ function errno(error: unknown): string | undefined {
 
 function diskError(error: unknown, path: string): ToolkitError {
   if (error instanceof ToolkitError) return error
-  const reason = errno(error) ?? 'unknown'
-  return new ToolkitError('unavailable', `${path} cannot be read or written (${reason})`, { system: 'file system', reason })
+  const reason = reasonOf(error)
+  const message = `${path} cannot be read or written (${reason})`
+  return new ToolkitError('unavailable', message, { system: 'file system', reason }, 'check its permissions and the room on its disk')
+}
+
+/** Node has no names for some errors, that of a full quota (EDQUOT) among them; the system does. */
+function reasonOf(error: unknown): string {
+  const code = errno(error) ?? 'unknown'
+  const number = /^Unknown system error -(\d+)$/.exec(code)?.[1]
+  return Object.entries(systemConstants.errno).find(([, value]) => String(value) === number)?.[0] ?? code
 }

@@ -64,6 +64,16 @@ export const SHOWS: Readonly<Record<string, Show>> = {
     files: ['test/shows/one-flight.test.ts'],
     project: 'node',
   },
+  crash: {
+    title: 'kill -9 and a failing call at every file system call of a replaced token: the old one or the new one, whole, 0600',
+    files: ['test/shows/crash.test.ts'],
+    project: 'node',
+  },
+  readers: {
+    title: '2,000 rewrites of a token by two processes under four that read it: none torn, none loose, nothing left over',
+    files: ['test/shows/readers.test.ts'],
+    project: 'node',
+  },
   bootstrap: {
     title: 'A realm from nothing to people and machines that the registry lets in; cut off anywhere, run again; every secret in its file',
     files: ['test/live/bootstrap.test.ts', 'test/live/bootstrap-cut-off.test.ts', 'test/live/bootstrap-scripts.test.ts'],

@@ -31,6 +31,7 @@ import { at, type Child, runChild } from '../fakes/child.js'
 import { temporaryFolder } from '../fakes/folder.js'
 import { modules } from '../house/sources.js'
 import { CREATORS, type Refused, SAVERS, type Writer } from './files.js'
+import { mountWords, unshareFlags } from './small-disk.js'
 
 const MINUTE = 60_000
 const facts = { identity_name: 'agent', auth_provider: 'keycloak' }
@@ -332,20 +333,12 @@ function fullDisk(folder: string): Child {
     ${before}
     console.log(JSON.stringify(await files.rewriteAll(folder)))
   `
-  const mount = `mount -t tmpfs -o size=64k,mode=700 tmpfs ${folder}`
-  const unshare = ['-m', '-rm'].find((flags) => {
-    try {
-      execFileSync('/bin/sh', ['-c', `unshare ${flags} ${mount}`], { stdio: 'ignore' })
-      return true
-    } catch {
-      return false
-    }
-  })
+  const unshare = unshareFlags()
   if (unshare !== undefined) {
     disk = 'a tmpfs of 64 KB'
     return runChild(
       code(`${write}; files.fill(folder)`),
-      `exec unshare ${unshare} sh -c '${mount} && exec "$0" --import tsx --input-type=module --eval "$1"' "$0" "$1";`,
+      `exec unshare ${unshare} sh -c '${mountWords(folder)} && exec "$0" --import tsx --input-type=module --eval "$1"' "$0" "$1";`,
     )
   }
   disk = 'a limit on file sizes'
