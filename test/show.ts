@@ -156,6 +156,11 @@ export const SHOWS: Readonly<Record<string, Show>> = {
     files: ['test/live/evidence.test.ts', 'test/docs/evidence.test.ts'],
     project: 'both',
   },
+  documents: {
+    title: 'The identities files of the documents give their token files; every provider’s request is what is documented or was recorded',
+    files: ['test/live/documents.test.ts'],
+    project: 'live',
+  },
   'kill-exhaustive': {
     title: 'A run killed for good at every request and sink call over every kind: the next one mends it, the third writes nothing',
     files: ['test/shows/kill-exhaustive.test.ts'],

@@ -23,14 +23,8 @@ export const mintByCertificate: Mint = async ({ client_id, request, credential, 
           noAnswer = error
           throw error
         })
-        return {
-          headers: {},
-          status: answer.status,
-          body: (await answer
-            .clone()
-            .json()
-            .catch(() => ({}))) as T,
-        }
+        const said: unknown = await readable(answer)
+        return { headers: {}, status: answer.status, body: said as T }
       }
       const application = new ConfidentialClientApplication(configurationOf({ client_id, issuer, token_endpoint, clientCertificate, post }))
       // What MSAL makes of an answer is not asked: it is read below.
@@ -45,6 +39,14 @@ export const mintByCertificate: Mint = async ({ client_id, request, credential, 
   } catch (error) {
     throw toolkitErrorIn(error) ?? tokenError(error, issuer)
   }
+}
+
+/** What MSAL sees of an answer, which stays to be read; an empty object where it is no JSON. */
+function readable(answer: Response): Promise<unknown> {
+  return answer
+    .clone()
+    .json()
+    .catch(() => ({}))
 }
 
 type ClientCertificate = NonNullable<Configuration['auth']['clientCertificate']>
