@@ -7,6 +7,7 @@ const SHELLS = ['bash', 'zsh', 'fish'] as const
 const WORDS: readonly (readonly string[])[] = [
   ['start'],
   ['mcp'],
+  ['generate-creds'],
   ['completion'],
   ...CREDENTIALS_WORDS.map((word) => ['credentials', word]),
   ...CATALOG.map(({ command }) => command),

@@ -4,6 +4,7 @@ import { ERRORS } from '../core/errors.js'
 import { CATALOG, type CatalogRow } from '../toolkit/catalog.js'
 import { addCompletion } from './completions.js'
 import { addCredentials } from './credentials-command.js'
+import { addGenerateCreds } from './generate-creds-command.js'
 import { addMcp } from './mcp-command.js'
 import { addStart } from './start-command.js'
 import { readEnvFile, usageError } from './usage.js'
@@ -32,6 +33,7 @@ function createProgram(json: boolean): Command {
     )
   addStart(program)
   addMcp(program, version)
+  addGenerateCreds(program)
   addCredentials(program)
   addCompletion(program)
   return program

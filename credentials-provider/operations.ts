@@ -6,6 +6,7 @@ import type { Door } from '../core/http.js'
 import { type Context, queryOperation, receiptShape } from '../core/operation.js'
 import { createMinter } from '../idp/tokens.js'
 import { causeOf, type Failure, mintAll } from './batch.js'
+import { refuseEnvClashes } from './env-file.js'
 import { defaultFiles, type Identities, readIdentityFiles } from './identity-files.js'
 import { type IdentityState, MOST_CONCURRENCY } from './identity-state.js'
 import type { Minting } from './mint.js'
@@ -22,7 +23,8 @@ export interface CredentialsContext extends Context {
   onIdentity(state: IdentityState): void
 }
 
-const CONCURRENCY = 32
+/** Requests at once to one issuer where nobody says otherwise. */
+export const CONCURRENCY = 32
 const path = z.string().min(1).max(4096)
 
 /** Where identities come from and tokens go to; the same for all operations on identities. */
@@ -41,16 +43,18 @@ export const generateCredentials = queryOperation({
   input: z.strictObject({
     ...sourceShape,
     force: z.boolean().default(false).describe('mint even when the saved token is fresh'),
+    env_files: z.boolean().default(false).describe('also save each token as variables for a shell: agent-<name>.env'),
     concurrency: z.number().int().min(1).max(MOST_CONCURRENCY).default(CONCURRENCY).describe('requests at once to one issuer'),
   }),
   output: z.strictObject({
     tokens: z.array(z.strictObject({ identity_name: z.string(), issuer: z.string(), reused: z.boolean(), receipt: receiptShape })),
   }),
   examples: [{}, { identities_file: 'identities.json' }],
-  async handler({ force, concurrency, ...source }, context: CredentialsContext) {
+  async handler({ force, env_files, concurrency, ...source }, context: CredentialsContext) {
     const { entries, folder } = await identitiesOf(source, context)
+    if (env_files) refuseEnvClashes(entries)
     const { minted, failed } = await mintAll(entries, {
-      ...mintingOf(context, { folder, force }),
+      ...mintingOf(context, { folder, force, envFiles: env_files }),
       concurrency,
       onState: context.onIdentity,
     })
@@ -60,9 +64,12 @@ export const generateCredentials = queryOperation({
 })
 
 /** How tokens are minted in a context. */
-export function mintingOf(context: CredentialsContext, { folder, force = false }: { folder: string; force?: boolean }): Minting {
+export function mintingOf(
+  context: CredentialsContext,
+  { folder, force = false, envFiles = false }: { folder: string; force?: boolean; envFiles?: boolean },
+): Minting {
   const { doorTo, tryLock, signal } = context
-  return { folder, force, minter: createMinter(doorTo), tryLock, now: () => Date.now() / 1000, ...(signal ? { signal } : {}) }
+  return { folder, force, envFiles, minter: createMinter(doorTo), tryLock, now: () => Date.now() / 1000, ...(signal ? { signal } : {}) }
 }
 
 /** The identities that are named, else those of the home folder; all checked. @throws ToolkitError invalid_input, not_found */

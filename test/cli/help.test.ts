@@ -12,7 +12,7 @@ import { type BuiltCli, buildCli } from './built.js'
 const ROWS: readonly CatalogRow[] = CATALOG
 const OPERATIONS = ROWS.map(({ command }) => [...command])
 const GROUPS = [...new Set(OPERATIONS.filter(({ length }) => length > 1).map(([first = '']) => first))].map((group) => [group])
-const OWN = [['start'], ['mcp'], ['completion'], ...CREDENTIALS_WORDS.map((word) => ['credentials', word])]
+const OWN = [['start'], ['mcp'], ['generate-creds'], ['completion'], ...CREDENTIALS_WORDS.map((word) => ['credentials', word])]
 
 let built: BuiltCli
 let folder: string

@@ -18,6 +18,7 @@ const REVEALS: Readonly<Record<string, string>> = {
   'core/http-body.ts': 'the door: forms and JSON of a request',
   'core/http.ts': 'the door: headers of a request',
   'core/secret-file.ts': "a sink: a client's secret as an identity, a person's first password",
+  'credentials-provider/env-file.ts': 'a sink: an access token as a variable for a shell',
   'credentials-provider/formats.ts': 'an access token for whoever asked for it: on stdout, at the socket, in the environment of a program',
   'credentials-provider/token-file.ts': 'a sink: an access token',
   'idp/claims.ts': 'decodes a token to look at its claims',
