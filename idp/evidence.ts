@@ -9,6 +9,7 @@ export const EVIDENCE = {
   recording: 'answers of the vendor’s own service, recorded by somebody else',
   schema: 'the vendor’s machine-readable description of its API',
   emulator: 'a stand-in for the service, made by somebody else',
+  'shaped provider': '`oidc-provider` with the paths, fields and audience of the vendor’s documents: nothing stronger stands behind it',
   'own fake': 'a stand-in of our own: it proves what we send, not what the vendor does',
 } as const
 export type Evidence = keyof typeof EVIDENCE

@@ -5,11 +5,23 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import KeycloakAdminClient from '@keycloak/keycloak-admin-client'
 import { describe, expect, test } from 'vitest'
+import { AUTH_PROVIDERS } from '../../core/vocabulary.js'
 import { IDPS } from '../../idp/index.js'
 import { keycloakCapabilities } from '../../idp/keycloak/capabilities.js'
 import { keycloakOperations } from '../../idp/keycloak/operations.js'
+import { type SecretField, tokenRequest } from '../../idp/tokens.js'
 import { codeOf, modules, project } from '../house/sources.js'
-import { type Answered, type Asked, evidenceDocument, operationOf, standing, textOf, VENDORS, type VendorName } from './evidence.js'
+import {
+  type Answered,
+  type Asked,
+  evidenceDocument,
+  operationOf,
+  standing,
+  TOKEN_VENDORS,
+  textOf,
+  VENDORS,
+  type VendorName,
+} from './evidence.js'
 
 const NAMES = Object.keys(VENDORS) as VendorName[]
 const document = readFileSync(join(project, 'docs/evidence.md'), 'utf8')
@@ -20,6 +32,39 @@ const asked = (one: Asked): Answered => ({ method: one.method, path: filled(one.
 
 test('every identity provider has a table', () => {
   expect(NAMES.toSorted()).toEqual(Object.keys(IDPS).toSorted())
+})
+
+test('every provider of tokens has one of the two tables; any other issuer has no vendor', () => {
+  const tables = [...NAMES, ...Object.keys(TOKEN_VENDORS), 'oidc']
+  expect(tables.toSorted()).toEqual([...AUTH_PROVIDERS].toSorted())
+})
+
+describe('a vendor that is asked for tokens only', () => {
+  test.for(Object.entries(TOKEN_VENDORS))('%s: each row is one of a kind, and none claims a real server', ([, { operations }]) => {
+    expect(operations.length).toBeGreaterThan(0)
+    const rows = operations.map((one) => [textOf(one), ...one.needs].join(' '))
+    expect(new Set(rows).size).toBe(rows.length)
+    expect(operations.filter(({ evidence }) => evidence === 'real server')).toEqual([])
+  })
+  test.for<[keyof typeof TOKEN_VENDORS, SecretField, Record<string, string>]>([
+    ['okta', 'private_key', { okta_domain: 'https://one.okta.com' }],
+    ['okta', 'private_key', { okta_domain: 'https://one.okta.com', authorization_server_id: 'one' }],
+    ['okta', 'client_secret', { okta_domain: 'https://one.okta.com', authorization_server_id: 'one' }],
+    ['entra', 'client_secret', { tenant_id: 'one' }],
+    ['entra', 'client_certificate', { tenant_id: 'one' }],
+    ['auth0', 'client_secret', { auth0_domain: 'https://one.auth0.com', audience: 'one' }],
+  ])('%s: what an identity with a %s asks for is a row', ([auth_provider, secret, fields]) => {
+    const identity = { identity_name: 'one', auth_provider, client_id: 'one', fields }
+    const { token_endpoint = '', token_endpoint_auth_method: by } = tokenRequest(identity, { [secret]: true })
+    const asked = { method: 'POST', path: new URL(token_endpoint).pathname, scheme: by === 'client_secret_basic' ? 'Basic' : 'none' }
+    expect(operationOf(TOKEN_VENDORS[auth_provider].operations, asked)).toBeDefined()
+  })
+  test.for(['entra', 'auth0'] as const)('%s: it is said plainly that nothing stronger than a shaped provider stands behind it', (name) => {
+    const { operations, held, product } = TOKEN_VENDORS[name]
+    expect(operations.map(({ evidence }) => evidence)).toContain('shaped provider')
+    expect(held).toMatch(/No tenant was ever asked: `oidc-provider`.*is all that stands behind/)
+    expect(document).toContain(`## ${product}: tokens\n\n${held}\n`)
+  })
 })
 
 describe.each(NAMES)('the table of %s', (name) => {

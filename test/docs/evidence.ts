@@ -1,8 +1,12 @@
 /** docs/evidence.md: which operation of a vendor's table a request was, which were proved, and the document that says so. */
 
+import { auth0TokenOperations } from '../../idp/auth0/operations.js'
+import { cognitoTokenOperations } from '../../idp/cognito/operations.js'
 import { embeddedOperations } from '../../idp/embedded/operations.js'
+import { entraTokenOperations } from '../../idp/entra/operations.js'
 import { EVIDENCE, type VendorOperation } from '../../idp/evidence.js'
 import { keycloakOperations } from '../../idp/keycloak/operations.js'
+import { oktaTokenOperations } from '../../idp/okta/operations.js'
 import { table } from './tables.js'
 
 /** A request as the server saw it; `path` has no query. */
@@ -24,6 +28,30 @@ export const VENDORS = {
   embedded: { product: 'embedded oidc-provider', operations: embeddedOperations },
 } as const satisfies Record<string, Vendor>
 export type VendorName = keyof typeof VENDORS
+
+/** Vendors of which nothing but tokens is asked: no server of theirs is within reach of the tests. */
+export const TOKEN_VENDORS = {
+  okta: {
+    product: 'Okta',
+    operations: oktaTokenOperations,
+    held: 'What we send to the org authorization server is compared with a recorded request of Okta’s own SDK. That request was refused for want of DPoP, and the recorded token was bound by DPoP: the test changes its `token_type`, since no recording shows a bearer token.',
+  },
+  entra: {
+    product: 'Microsoft Entra ID',
+    operations: entraTokenOperations,
+    held: 'No tenant was ever asked: `oidc-provider`, shaped after Microsoft’s documents, is all that stands behind the secret, and a TLS server of our own behind the certificate.',
+  },
+  auth0: {
+    product: 'Auth0',
+    operations: auth0TokenOperations,
+    held: 'No tenant was ever asked: `oidc-provider`, shaped after Auth0’s documents, is all that stands behind this.',
+  },
+  cognito: {
+    product: 'Amazon Cognito',
+    operations: cognitoTokenOperations,
+    held: 'The emulator is ministack 1.5.33. It has no hosts of its own, so that the rule for a user pool’s domain is held by unit tests alone.',
+  },
+} as const satisfies Record<string, Vendor & { readonly held: string }>
 
 /** The row that a request is: of several, the one that spells out most of the path (`/users/count` is no `/users/{id}`). */
 export function operationOf<Row extends Pick<VendorOperation, 'method' | 'path' | 'scheme'>>(
@@ -78,13 +106,29 @@ export function evidenceDocument(versions: Readonly<Record<VendorName, string>>)
       needs.join(' and ') || 'nothing',
       evidence === 'real server' ? `${evidence}, ${version}` : evidence,
     ])
-    return `## ${version}\n\n${table(['operation', 'for', 'needs', 'held by'], rows)}`
+    return `## ${version}\n\n${table(COLUMNS, rows)}`
   })
-  return `${[HEAD, kinds.join('\n'), ...parts].join('\n\n')}\n`
+  const tokens = Object.values(TOKEN_VENDORS).map(({ product, operations, held }) => {
+    const rows = operations.map(({ method, path, purpose, needs, evidence }) => [
+      `\`${method} ${path}\``,
+      purpose,
+      needs.join(' and ') || 'nothing',
+      evidence,
+    ])
+    return `## ${product}: tokens\n\n${held}\n\n${table(COLUMNS, rows)}`
+  })
+  return `${[HEAD, kinds.join('\n'), ...parts, TOKENS_HEAD, ...tokens].join('\n\n')}\n`
 }
+
+const COLUMNS = ['operation', 'for', 'needs', 'held by']
 
 const HEAD = `# What proves each vendor operation
 
 Every request that an adapter makes, and what holds it. A proxy before each server writes down what the server is asked and how
 it answers, while the live tests drive every adapter through everything that it does. An operation without a successful answer
 and a request without a row here are failures. Written by \`npm run docs:evidence\`; the live tests fail when it is stale.`
+
+const TOKENS_HEAD = `# What stands behind the token requests of other vendors
+
+Of these vendors nothing is asked but tokens for identities. No proxy saw their servers; the show \`documents\` and the tests of
+\`idp/\` are what holds each row, at what its last column names.`
