@@ -27,18 +27,24 @@ beforeAll(() => {
     const [path, letter, rewrites] = process.argv.slice(1)
     const identity = { identity_name: letter, auth_provider: 'oidc', client_id: letter, fields: { issuer: 'https://idp.example.com' } }
     const request = tokenRequest(identity, { client_secret: true })
-    for (let count = 1; count <= Number(rewrites); count++) {
+    let isOver = false
+    process.on('SIGTERM', () => { isOver = true })
+    let count = 0
+    while (count < Number(rewrites) || !isOver) {
+      count++
       const access_token = new Secret(letter.repeat(1_000 + (count % 7) * 1_000))
       await saveToken(path, identity, request, { access_token, token_type: 'Bearer', expires_in: access_token.reveal().length }, Date.now() / 1000)
       if (count === 1) writeSync(1, 'first\\n')
-    }`
+      if (count === Number(rewrites)) writeSync(1, 'enough\\n')
+    }
+    writeSync(1, count + '\\n')`
   script.read = `
     import { lstatSync, readdirSync, readFileSync } from 'node:fs'
     import { dirname, join } from 'node:path'
     import { readTokenFile } from ${module('credentials-provider/saved-token.js')}
     const [path] = process.argv.slice(1)
     const seen = { reads: 0, torn: 0, wide: 0, missing: 0, temporaries: 0, tokens: {} }
-    let isOver = false
+    let [isOver, hasTold] = [false, false]
     process.on('SIGTERM', () => { isOver = true })
     const mode = (one) => { try { return lstatSync(one).mode & 0o7177 } catch (error) { if (error.code === 'ENOENT') return 0; throw error } }
     const isWhole = (text, name, lifetime) => (name === 'a' || name === 'b') && text === name.repeat(lifetime)
@@ -67,7 +73,8 @@ beforeAll(() => {
       const saved = await readTokenFile(path)
       seen.reads++
       if (saved === undefined || !isWhole(saved.token.reveal(), saved.identity_name, saved.lifetime)) seen.torn++
-      if (seen.reads >= ${READS / READERS}) process.stderr.write('enough\\n')
+      if (seen.reads >= ${READS / READERS} && !hasTold) console.log('enough')
+      hasTold ||= seen.reads >= ${READS / READERS}
       await new Promise(setImmediate)
     }
     console.log(JSON.stringify(seen))`
@@ -88,26 +95,21 @@ interface Seen {
 
 const run = (code: string, args: readonly string[]) => startProcess(process.execPath, ['--input-type=module', '--eval', code, ...args], {})
 
-/** Readers from the first write to the last, and until each has read its share; what they saw in all. */
+/** Readers and writers until all have had enough, the writers ending first; what the readers saw in all, and how much was written. */
 async function watched(path: string, writers: readonly (readonly [code: string, args: readonly string[]])[]) {
   const writing = writers.map(([code, args]) => run(code, args))
   await Promise.all(writing.map(({ line }) => line((text) => text === 'first')))
   const reading = Array.from({ length: READERS }, () => run(script.read, [path]))
-  const enough = reading.map(
-    ({ child, ended }) =>
-      new Promise<void>((settle) => {
-        child.stderr?.on('data', (text: string) => text.includes('enough') && settle())
-        void ended.then(() => settle())
-      }),
-  )
+  await Promise.all([...writing, ...reading].map(({ line }) => line((text) => text === 'enough')))
+  for (const { child } of writing) child.kill('SIGTERM')
   const wrote = await Promise.all(writing.map(({ ended }) => ended))
   expect(wrote.map(({ exit, stderr }) => [exit, stderr])).toEqual(writers.map(() => [0, '']))
-  // Against a file that stands still nothing is shown: the readers must have had enough before.
-  await Promise.all(enough)
   for (const { child } of reading) child.kill('SIGTERM')
-  const seen = (await Promise.all(reading.map(({ ended }) => ended))).map(({ stdout }) => JSON.parse(stdout) as Seen)
+  const lastLine = (text: string) => text.trimEnd().split('\n').at(-1) ?? ''
+  const seen = (await Promise.all(reading.map(({ ended }) => ended))).map(({ stdout }) => JSON.parse(lastLine(stdout)) as Seen)
   const sum = (of: (one: Seen) => number) => seen.reduce((total, one) => total + of(one), 0)
   return {
+    rewrites: wrote.reduce((total, { stdout }) => total + Number(lastLine(stdout)), 0),
     reads: sum(({ reads }) => reads),
     torn: sum(({ torn }) => torn),
     wide: sum(({ wide }) => wide),
@@ -127,12 +129,13 @@ test('no read is torn and nothing is left', { timeout: 10 * MINUTE }, async () =
   )
   expect(seen).toMatchObject({ torn: 0, wide: 0, missing: 0 })
   expect(seen.reads).toBeGreaterThanOrEqual(READS)
+  expect(seen.rewrites).toBeGreaterThanOrEqual(REWRITES)
   // Both writers' tokens were read, and a temporary was there to be seen.
   expect([...seen.tokens, seen.temporaries].every((count) => count > 0)).toBe(true)
   expect([readdirSync(folder), (statSync(path).mode & 0o777).toString(8)]).toEqual([['agent.json'], '600'])
   expect(JSON.parse(readFileSync(path, 'utf8'))).toMatchObject({ provider: 'oidc' })
   lines.push(
-    `${REWRITES} rewrites by ${WRITERS} processes, ${seen.reads} reads by ${READERS}: ${seen.torn} torn, ${seen.wide} wider than 0600`,
+    `${seen.rewrites} rewrites by ${WRITERS} processes, ${seen.reads} reads by ${READERS}: ${seen.torn} torn, ${seen.wide} wider than 0600`,
   )
   lines.push(`${seen.missing} times no file, 0 temporaries left over (${seen.temporaries} seen on the way)`)
 })
@@ -144,12 +147,18 @@ test('a writer that writes in place would be caught', { timeout: 2 * MINUTE }, a
     const [path] = process.argv.slice(1)
     writeFileSync(path, JSON.stringify({ access_token: 'a', identity_name: 'a', expires_in: 1, expires_at: 1 }), { mode: 0o644 })
     writeSync(1, 'first\\n')
-    const end = Date.now() + 3_000
-    while (Date.now() < end) {
+    let isOver = false
+    process.on('SIGTERM', () => { isOver = true })
+    let count = 0
+    while (!isOver) {
+      count++
       const text = JSON.stringify({ access_token: 'a'.repeat(7_000), identity_name: 'a', expires_in: 7_000, expires_at: 1 })
       writeFileSync(path, text.slice(0, 3_000))
       writeFileSync(path, text.slice(3_000), { flag: 'a' })
-    }`
+      if (count === 100) writeSync(1, 'enough\\n')
+      await new Promise(setImmediate)
+    }
+    writeSync(1, count + '\\n')`
   const seen = await watched(path, [[inPlace, [path]]])
   expect([seen.torn > 0, seen.wide > 0]).toEqual([true, true])
   lines.push(`a writer in place under the same readers: ${seen.torn} of ${seen.reads} reads torn, ${seen.wide} looks at a loose file`)

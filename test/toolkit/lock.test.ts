@@ -1,9 +1,9 @@
 /** The lock of a tenant: one holder at a time over all processes, freed when its holder ends in any way. */
-import { readFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { withLocks } from '../../toolkit/lock.js'
+import { tryLock, withLocks } from '../../toolkit/lock.js'
 import { at, runChild } from '../fakes/child.js'
 import { temporaryFolder } from '../fakes/folder.js'
 
@@ -111,6 +111,37 @@ describe('a lock is freed', () => {
     await withLocks(home, ['tenant'], async () => {
       const stop = AbortSignal.timeout(100)
       await expect(withLocks(home, ['tenant'], async () => 'entered', stop)).rejects.toThrow()
+    })
+  })
+})
+
+describe('a lock that is tried', () => {
+  test('is had by one at a time, in one process too, and again once it is freed', async () => {
+    const home = temporaryFolder()
+    const first = await tryLock(home, 'token')
+    expect(first).toBeDefined()
+    expect(await tryLock(home, 'token')).toBeUndefined()
+    const other = await tryLock(home, 'another token')
+    expect(other).toBeDefined()
+    first?.()
+    const second = await tryLock(home, 'token')
+    expect(second).toBeDefined()
+    // The one that failed in between took nothing with it: the other is still held.
+    expect(await tryLock(home, 'another token')).toBeUndefined()
+    second?.()
+    other?.()
+  })
+
+  test('says what is in the way when its file cannot be opened', async () => {
+    const home = temporaryFolder()
+    const release = await tryLock(home, 'token')
+    release?.()
+    const [file = ''] = readdirSync(join(home, 'locks'))
+    const other = temporaryFolder()
+    mkdirSync(join(other, 'locks', file), { recursive: true })
+    await expect(tryLock(other, 'token')).rejects.toMatchObject({
+      code: 'unavailable',
+      hint: `see that ${join(other, 'locks', file)} can be read and written`,
     })
   })
 })
