@@ -17,9 +17,10 @@ export interface TableSize {
 
 const WORDS = { failed: 'failed', minting: 'minting', due: 'waiting', minted: 'minted', kept: 'kept' } as const
 /** The order of rows: what failed or runs, what waits, what is done. */
-const ORDER = Object.keys(WORDS)
+const RANK = { failed: 0, minting: 1, due: 2, minted: 3, kept: 3 } as const
 const STATE_WIDTH = 'minting'.length
-const EXPIRY_WIDTH = 'expired 119 min ago'.length
+/** What failed, why, and what to do. */
+const FAILED_LINES = 3
 const GAP = '  '
 
 /** The rows by identity, brought up to date; a failure keeps the end of the token that was there. */
@@ -34,10 +35,10 @@ export function withState(rows: Map<string, IdentityRow>, state: IdentityState):
  * @param now milliseconds since the epoch
  */
 export function identityTable(rows: readonly IdentityRow[], { columns, rows: height }: TableSize, now: number): string[] {
-  const sorted = [...rows].sort((a, b) => ORDER.indexOf(a.state.state) - ORDER.indexOf(b.state.state) || ends(a) - ends(b))
+  const sorted = [...rows].sort((a, b) => RANK[a.state.state] - RANK[b.state.state] || ends(a) - ends(b))
   // The heading, the summary, the line that tells of more, and the one that the cursor stands on.
   const shown = fitting(sorted, height - 4)
-  const widths = widthsOf(shown, columns)
+  const widths = widthsOf(shown, columns, now)
   const more = rows.length - shown.length
   return [
     line(['identity', 'issuer', 'state', 'expiry'], widths),
@@ -47,11 +48,11 @@ export function identityTable(rows: readonly IdentityRow[], { columns, rows: hei
   ]
 }
 
-/** The first rows that so many lines hold; a failed one takes two. */
+/** The first rows that so many lines hold; a failed one takes three. */
 function fitting(rows: readonly IdentityRow[], lines: number): readonly IdentityRow[] {
   let taken = 0
   const end = rows.findIndex(({ state }) => {
-    taken += state.state === 'failed' ? 2 : 1
+    taken += state.state === 'failed' ? FAILED_LINES : 1
     return taken > lines
   })
   return end === -1 ? rows : rows.slice(0, end)
@@ -69,17 +70,23 @@ export function identitySummary(rows: readonly IdentityRow[]): string {
 type Widths = readonly [name: number, issuer: number]
 
 /** Names get what they need up to a third of the line, issuers the rest. */
-function widthsOf(rows: readonly IdentityRow[], columns: number): Widths {
+function widthsOf(rows: readonly IdentityRow[], columns: number, now: number): Widths {
   const longest = (texts: readonly string[], least: number) => Math.max(least, ...texts.map((text) => text.length))
-  const free = Math.max(20, columns - STATE_WIDTH - EXPIRY_WIDTH - 3 * GAP.length)
-  const issuer = longest(
-    rows.map(({ state }) => shortIssuer(state.issuer)),
-    'issuer'.length,
-  )
-  const name = longest(
-    rows.map(({ state }) => state.identity_name),
-    'identity'.length,
-  )
+  const [name, issuer, expiry] = [
+    longest(
+      rows.map(({ state }) => state.identity_name),
+      'identity'.length,
+    ),
+    longest(
+      rows.map(({ state }) => shortIssuer(state.issuer)),
+      'issuer'.length,
+    ),
+    longest(
+      rows.map(({ expires_at }) => expiryText(expires_at, now)),
+      'in 119 min'.length,
+    ),
+  ]
+  const free = Math.max(8, columns - STATE_WIDTH - expiry - 3 * GAP.length)
   const nameWidth = Math.min(name, Math.max(Math.floor(free / 2), free - issuer))
   return [nameWidth, Math.min(issuer, free - nameWidth)]
 }
@@ -87,12 +94,18 @@ function widthsOf(rows: readonly IdentityRow[], columns: number): Widths {
 function rowLines({ state, expires_at }: IdentityRow, widths: Widths, { columns, now }: { columns: number; now: number }): string[] {
   const first = line([state.identity_name, shortIssuer(state.issuer), WORDS[state.state], expiryText(expires_at, now)], widths)
   if (state.state !== 'failed') return [first]
-  const why = `${GAP}${state.cause.replace(/\s+/g, ' ')}${state.hint === undefined ? '' : `; next: ${state.hint}`}`
-  return [first, cut(why, columns)]
+  const why = state.cause.replace(/\s+/g, ' ').replace(`${state.issuer} `, '')
+  const next = state.hint ?? 'run it again with --json, which tells more'
+  return [first, cut(`${GAP}${why}`, columns), cut(`${GAP}next: ${next}`, columns)]
 }
 
 function line([name = '', issuer = '', state = '', expiry = '']: readonly string[], [nameWidth, issuerWidth]: Widths): string {
-  const cells = [cut(name, nameWidth).padEnd(nameWidth), cut(issuer, issuerWidth).padEnd(issuerWidth), state.padEnd(STATE_WIDTH), expiry]
+  const cells = [
+    cut(name, nameWidth).padEnd(nameWidth),
+    cutInside(issuer, issuerWidth).padEnd(issuerWidth),
+    state.padEnd(STATE_WIDTH),
+    expiry,
+  ]
   return cells.join(GAP).trimEnd()
 }
 
@@ -113,4 +126,11 @@ function ends({ expires_at }: IdentityRow): number {
 
 function cut(text: string, width: number): string {
   return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`
+}
+
+/** Issuers begin alike and end in what tells them apart. */
+function cutInside(text: string, width: number): string {
+  if (text.length <= width) return text
+  const tail = Math.floor((width - 1) / 2)
+  return `${text.slice(0, width - 1 - tail)}…${text.slice(text.length - tail)}`
 }

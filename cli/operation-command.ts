@@ -25,12 +25,22 @@ export async function attachOperation(command: Command, row: CatalogRow, done: (
       .option('--plan-in <file>', 'carry out a saved plan, if it is still the same')
       .option('--yes', 'agree to the plan without being asked')
   if ('secret_file' in operation.output.shape) command.option('--show-secret', 'also print the secret, on a terminal only')
-  const examples = operation.examples.map((input) => `  ${shellLines(commandLine(row.command, operation, input))}`)
+  const isWatchable = row.name === 'generate_credentials'
+  if (isWatchable) command.option('--watch', 'keep running and refresh each token before it expires; Ctrl-C ends it')
+  const examples = [
+    ...operation.examples.map((input) => `  ${shellLines(commandLine(row.command, operation, input))}`),
+    ...(isWatchable ? [`  ${shellLines(['mcp-idp', ...row.command, '--watch'])}`] : []),
+  ]
   command.addHelpText('after', `\nExamples:\n${examples.join('\n')}`)
   command.action(async (...given: unknown[]) => {
     const positional = given.slice(0, -2)
     const input = { ...positionalInput(operation.positionals ?? [], flags, positional), ...flagInput(flags, command.opts()) }
-    done(await runOperation(row, operation, input, command.optsWithGlobals<Globals>()))
+    const globals = command.optsWithGlobals<Globals & { watch?: boolean }>()
+    if (isWatchable && globals.watch) {
+      const { watchCredentials } = await import('./watch-command.js')
+      return done(await watchCredentials(input, globals))
+    }
+    done(await runOperation(row, operation, input, globals))
   })
 }
 

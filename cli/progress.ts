@@ -11,6 +11,8 @@ export interface StepTeller {
   note(line: string): void
   /** What became of an identity. */
   identity(state: IdentityState): void
+  /** Identities besides these are gone. */
+  identities(names: readonly string[]): void
   /** Leaves the terminal at the beginning of a line. */
   end(): void
 }
@@ -43,6 +45,10 @@ export function stepTeller(json: boolean, out: NodeJS.WriteStream = process.stde
       if (!out.isTTY) return state.state === 'due' || state.state === 'minting' ? undefined : line(identityText(state))
       withState(rows, state)
       table ??= liveTable(rows, out)
+    },
+    identities(names) {
+      const left = new Set(names)
+      for (const name of rows.keys()) if (!left.has(name)) rows.delete(name)
     },
     end() {
       table?.clear()
