@@ -3,15 +3,20 @@ import { invalidInput, ToolkitError } from './errors.js'
 
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
 
+/** Whether what is sent to the URL could be read on its way: plain http off this machine. */
+export function isExposed(url: string): boolean {
+  const { protocol, hostname } = new URL(url)
+  return protocol === 'http:' && !LOOPBACK.test(hostname)
+}
+
 /** Origins of the given URLs. @throws ToolkitError invalid_input for plain http off loopback, unless allowed (RFC 6749 section 1.6 asks for TLS) */
 export function configuredOrigins(urls: readonly string[], allowHttp = false): ReadonlySet<string> {
-  const parsed = urls.map((url) => new URL(url))
-  const open = parsed.filter(({ protocol, hostname }) => protocol === 'http:' && !LOOPBACK.test(hostname))
+  const open = urls.filter(isExposed)
   if (open.length > 0 && !allowHttp) {
-    const problems = open.map(({ origin }) => ({ path: origin, expected: 'https, since credentials are sent there' }))
+    const problems = open.map((url) => ({ path: new URL(url).origin, expected: 'https, since credentials are sent there' }))
     throw invalidInput('the configuration', problems, 'use https, or set MCP_IDP_ALLOW_HTTP=true for a network that you trust')
   }
-  return new Set(parsed.map(({ origin }) => origin))
+  return new Set(urls.map((url) => new URL(url).origin))
 }
 
 /** The URL of a request. @throws ToolkitError for anything but http and https at a configured origin without userinfo */

@@ -1,6 +1,7 @@
 /** Identities files: one identity or an array of them, for any mix of identity providers; checked whole before any request. */
 import { basename, dirname } from 'node:path'
 import { invalidInput, type Problem, ToolkitError } from '../core/errors.js'
+import { isExposed } from '../core/origins.js'
 import { readSmallFile } from '../core/private-file.js'
 import type { SettingSource } from '../core/settings.js'
 import { AUTH_PROVIDERS, type AuthProvider } from '../core/vocabulary.js'
@@ -134,8 +135,8 @@ function readEntry(row: unknown, { path, document, at, reading }: Reading): Iden
   const identity = identityOf(result.data, provider)
   const problems = source.problems?.(identity, secret) ?? []
   if (problems.length > 0) return wrong(problems.map(({ path: field, ...rest }) => ({ field, ...rest })))
-  if (!URL.canParse(source.request(identity, secret).issuer))
-    return wrong([{ field: '', expected: `fields that tell the URL of its server, as ${source.title} wants them` }])
+  const server = serverProblem(identity, secret, reading)
+  if (server) return wrong([server])
   return {
     identity,
     get place() {
@@ -169,6 +170,17 @@ function identityOf({ identity_name, client_id, scope, ...rest }: Record<string,
 /** A key that no field resembles may be a secret that slipped to the wrong side of a colon. */
 function fieldName(field: string): string {
   return /^[A-Za-z_-]{1,40}$/.test(field) ? field : '(a key that is no name of a field)'
+}
+
+/** That requests could be sent nowhere, or where others read along (RFC 6749 section 3.2); told here, the door would refuse it later. */
+function serverProblem(identity: Identity, secret: SecretField, { settings }: ReadingIdentities): FieldProblem | undefined {
+  const { issuer, token_endpoint = issuer, discovery = issuer } = TOKEN_SOURCES[identity.auth_provider].request(identity, secret)
+  const urls = [issuer, token_endpoint, discovery]
+  const expected = `fields that tell the URL of its server, as ${TOKEN_SOURCES[identity.auth_provider].title} wants them`
+  if (!urls.every((url) => URL.canParse(url))) return { field: '', expected }
+  if (settings === undefined || settings('MCP_IDP_ALLOW_HTTP') === 'true' || !urls.some(isExposed)) return undefined
+  const [field = ''] = Object.entries(identity.fields).find(([, value]) => URL.canParse(value) && isExposed(value)) ?? []
+  return { field, expected: 'https, since the secret is sent there; MCP_IDP_ALLOW_HTTP=true allows http on a network that you trust' }
 }
 
 function providerOf({ authProvider }: ReadingIdentities): Record<string, string> {

@@ -25,7 +25,8 @@ export function fieldProblems(error: z.ZodError, row: Readonly<Record<string, un
     if (value === undefined) return [{ field, expected: meaningOf(schema, field), found: 'nothing' }]
     return [{ field, expected: expectedBy(issue, schema, field), found: typeName(value) }]
   })
-  return [...unknown, ...wrong]
+  // The first of each field: what a name must be like says more than how it must not end.
+  return [...new Map([...unknown, ...wrong].reverse().map((problem) => [problem.field, problem])).values()].reverse()
 }
 
 function expectedBy(issue: z.core.$ZodIssue, schema: z.ZodObject, field: string): string {

@@ -49,6 +49,16 @@ export const SHOWS: Readonly<Record<string, Show>> = {
     files: ['test/live/tokens.test.ts'],
     project: 'live',
   },
+  'm2m-to-token': {
+    title: 'A machine client set up, its token minted from what was saved, the registry lets it in; the same by generate-creds',
+    files: ['test/live/m2m-to-token.test.ts'],
+    project: 'live',
+  },
+  sourced: {
+    title: 'Whatever a value holds, dash and bash have exactly it after sourcing our file, and nothing else happened',
+    files: ['test/shows/sourced.test.ts'],
+    project: 'node',
+  },
   lazy: {
     title: 'What a command loads: no SDK it does not use, no schema library for help',
     files: ['test/shows/lazy.test.ts'],
@@ -164,6 +174,11 @@ export const SHOWS: Readonly<Record<string, Show>> = {
   'kill-exhaustive': {
     title: 'A run killed for good at every request and sink call over every kind: the next one mends it, the third writes nothing',
     files: ['test/shows/kill-exhaustive.test.ts'],
+    project: 'node',
+  },
+  names: {
+    title: 'Identity names and files at random: each accepted one is its own file, all else is refused at its place before any request',
+    files: ['test/shows/names.test.ts'],
     project: 'node',
   },
 }
