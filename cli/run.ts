@@ -52,6 +52,7 @@ export async function runOperation(
       signal: stop.signal,
       progress: steps.note,
       onStep: steps.step,
+      onIdentity: steps.identity,
       approve: async (plan) => {
         if (saved) refuseOtherPlan(saved, plan)
         return approve(plan, globals, () =>
@@ -69,6 +70,8 @@ export async function runOperation(
     if (globals.showSecret && !planOnly) await showSecret(String(result['secret_file']))
     return 0
   } catch (error) {
+    // What is drawn over itself would take the error with it.
+    steps.end()
     if (stop.signal.aborted) {
       say('stopped; run it again, it takes up where it was')
       return EXIT_INTERRUPTED

@@ -37,15 +37,17 @@ export const sourceShape = {
   output_dir: path.optional().describe('folder of the token files (default: the .oauth-tokens that goes with the identities)'),
 }
 
+export const generateInput = z.strictObject({
+  ...sourceShape,
+  force: z.boolean().default(false).describe('mint even when the saved token is fresh'),
+  env_files: z.boolean().default(false).describe('also save each token as variables for a shell: agent-<name>.env'),
+  concurrency: z.number().int().min(1).max(MOST_CONCURRENCY).default(CONCURRENCY).describe('requests at once to one issuer'),
+})
+
 export const generateCredentials = queryOperation({
   summary:
     'Mint an access token for each identity (client credentials) into a file that only you can read. A token that is still fresh is kept. One failure never stops the others.',
-  input: z.strictObject({
-    ...sourceShape,
-    force: z.boolean().default(false).describe('mint even when the saved token is fresh'),
-    env_files: z.boolean().default(false).describe('also save each token as variables for a shell: agent-<name>.env'),
-    concurrency: z.number().int().min(1).max(MOST_CONCURRENCY).default(CONCURRENCY).describe('requests at once to one issuer'),
-  }),
+  input: generateInput,
   output: z.strictObject({
     tokens: z.array(z.strictObject({ identity_name: z.string(), issuer: z.string(), reused: z.boolean(), receipt: receiptShape })),
   }),
@@ -91,18 +93,26 @@ export async function identitiesOf(
   )
 }
 
-/** One identity alone fails with its own error; several with `partial`, each named. */
+/** One identity alone fails with its own error; several with `partial`: every cause once, with those that it hit and what to do. */
 export function throwFailures(failures: readonly Failure[], succeeded: number): void {
   const [first, ...others] = failures
   if (first === undefined) return
   if (others.length === 0 && succeeded === 0) throw first.error
+  const causes = new Map<string, { names: string[]; hint?: string }>()
   const failed = failures.map(({ identity_name, error }) => {
-    const { code, cause } = causeOf(error)
-    return `${identity_name}: ${code}, ${cause}`
+    const { code, cause, hint } = causeOf(error)
+    const words = `${code}, ${cause}`
+    const known = causes.get(words) ?? { names: [], ...(hint === undefined ? {} : { hint }) }
+    causes.set(words, { ...known, names: [...known.names, identity_name] })
+    return `${identity_name}: ${words}`
   })
+  const lines = [...causes].flatMap(([words, { names, hint }]) => [
+    `${words}: ${names.join(', ')}`,
+    ...(hint === undefined ? [] : [`  next: ${hint}`]),
+  ])
   throw new ToolkitError(
     'partial',
-    [`${failures.length} of ${failures.length + succeeded} identities got no token:`, ...failed].join('\n  '),
+    [`${failures.length} of ${failures.length + succeeded} identities got no token:`, ...lines].join('\n  '),
     { failed, succeeded },
   )
 }
