@@ -50,6 +50,8 @@ export interface Goal {
   /** Of the round that took the least time in all; a ratio is short of its goal only where this is, too. */
   readonly fastest?: number
   readonly is_met: boolean
+  /** The limit is a least one. */
+  readonly is_least?: true
   /** A count does not depend on the machine: missing it is an error. */
   readonly is_count: boolean
 }
@@ -151,8 +153,8 @@ export function tableOf(rows: readonly Row[]): string[] {
 }
 
 /** `met: first apply / floor 1.31, at most 1.5 (fastest pair 1.22)` */
-export function goalText({ what, limit, found, fastest, is_met }: Goal): string {
+export function goalText({ what, limit, found, fastest, is_met, is_least }: Goal): string {
   const number = (value: number) => (Number.isInteger(value) ? String(value) : value.toFixed(2))
   const pair = fastest === undefined ? '' : ` (fastest pair ${number(fastest)})`
-  return `${is_met ? 'met' : 'short'}: ${what} ${number(found)}, at most ${number(limit)}${pair}`
+  return `${is_met ? 'met' : 'short'}: ${what} ${number(found)}, at ${is_least ? 'least' : 'most'} ${number(limit)}${pair}`
 }
