@@ -28,9 +28,17 @@ const DECODERS: Readonly<Record<string, () => Transform>> = {
 /** More codings than this, one inside the other, are no answer. */
 const MOST_ENCODINGS = 5
 
+/** Fetch standard, extracting a body. */
+const FORM_TYPE = 'application/x-www-form-urlencoded;charset=UTF-8'
+
 /** A body as bytes, which can be sent again, and its content type among the headers, as fetch itself would set it. */
 export async function bufferedBody(body: RequestInit['body'], headers: Headers): Promise<Uint8Array<ArrayBuffer> | undefined> {
   if (body === undefined || body === null) return undefined
+  if (body instanceof URLSearchParams) {
+    // Every token request is a form; a Response around each costs more than sending it.
+    if (!headers.has('content-type')) headers.set('content-type', FORM_TYPE)
+    return new TextEncoder().encode(body.toString())
+  }
   const wrapped = new Response(body)
   const type = wrapped.headers.get('content-type')
   if (type !== null && !headers.has('content-type')) headers.set('content-type', type)
