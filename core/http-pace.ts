@@ -10,13 +10,24 @@ import { notInTime, stopped, waitTooLong } from './http-failure.js'
 export interface Pace {
   /** Nothing may leave before; the status that said so. */
   hold?: { readonly until: number; readonly status: number }
-  /** The least that it told for the time `until` its rate limit starts anew, and how much it allows then. */
-  allowance?: { left: number; readonly until: number; readonly limit: number }
+  allowance?: Allowance
+  /** Requests so far, and those without an answer yet. */
+  sent?: number
   underWay?: number
   /** When it last answered anything. */
   answeredAt?: number
   /** Who waits for a turn, in the order of coming. */
   line?: Waiting[]
+}
+/** What a rate limit has left, at least. */
+interface Allowance {
+  left: number
+  /** It starts anew: what was told first and last of this window. Infinity for a new one of which nothing is told yet. */
+  readonly first: number
+  until: number
+  /** Of the answers that told of it, the one whose request left last. */
+  newest: number
+  readonly limit: number
 }
 interface Waiting {
   /** Ends its sleep. */
@@ -39,7 +50,7 @@ export interface Turn {
 export const BUSY: ReadonlySet<number> = new Set([429, 503])
 /** Okta and Auth0 count in whole seconds since the epoch, the IETF's draft in seconds from now. */
 const EPOCH = 1_000_000_000
-/** Times in whole seconds, and answers that take their time, tell the end of one window this differently. */
+/** The end of one window is told this differently: servers count in whole seconds, some rounded up. */
 const SAME_WINDOW_MS = 2_000
 /** A longer timer would fire at once. */
 const LONGEST_TIMER = 2 ** 31 - 1
@@ -78,23 +89,35 @@ export async function turn(pace: Pace, asking: Turn): Promise<(answer?: Response
     line.splice(line.indexOf(me), 1)
     line[0]?.wake?.abort()
   }
+  const sent = (pace.sent ?? 0) + 1
+  pace.sent = sent
   return (answer) => {
     pace.underWay = (pace.underWay ?? 1) - 1
-    heed(pace, answer)
+    heed(pace, sent, answer)
     line[0]?.wake?.abort()
   }
 }
 
 /** When the first of the line may leave, as things stand; with a status where the server itself named that time. */
-function opening({ hold, allowance, underWay = 0 }: Pace, connections: number, now: number): { until: number; status?: number } {
+function opening(pace: Pace, connections: number, now: number): { until: number; status?: number } {
+  const { hold, underWay = 0 } = pace
   if (hold && hold.until > now) return hold
   if (underWay >= connections) return { until: Infinity }
-  if (!allowance) return { until: now }
-  const isOver = allowance.until <= now
-  if ((isOver ? allowance.limit : allowance.left) > underWay) return { until: now }
+  const allowance = allowanceAt(pace, now)
+  if (!allowance || allowance.left > underWay) return { until: now }
   // Those under way may be counted in it already: their answers tell.
-  const until = isOver ? Infinity : allowance.until
-  return underWay > 0 ? { until } : { until, status: 429 }
+  if (underWay > 0) return { until: allowance.until }
+  return allowance.until === Infinity ? { until: now } : { until: allowance.until, status: 429 }
+}
+
+/** Once a window is over, the next one allows as much as the limit that was told. */
+function allowanceAt(pace: Pace, now: number): Allowance | undefined {
+  const { allowance } = pace
+  if (!allowance || allowance.until > now) return allowance
+  const { limit } = allowance
+  if (limit === Infinity) delete pace.allowance
+  else pace.allowance = { left: limit, first: now, until: Infinity, newest: allowance.newest, limit }
+  return pace.allowance
 }
 
 /** The wait that an answer asks for, milliseconds; 0 when it names none. */
@@ -103,23 +126,29 @@ export function askedWait({ status, headers }: Response): number {
   return wait > 0 || status !== 429 ? wait : resetWait(headers)
 }
 
-function heed(pace: Pace, answer: Response | undefined): void {
+function heed(pace: Pace, sent: number, answer: Response | undefined): void {
   const now = performance.now()
   if (answer) pace.answeredAt = now
   if (answer && BUSY.has(answer.status)) holdUntil(pace, now + askedWait(answer), answer.status)
   const left = answer && rateLimit(answer.headers, 'remaining')
   const until = answer ? now + resetWait(answer.headers) : now
-  const known = pace.allowance
+  const known = allowanceAt(pace, now)
   if (answer === undefined || left === undefined || until <= now) {
     // It may have been counted all the same.
     if (known) known.left -= 1
     return
   }
   if (left === 0) holdUntil(pace, until, 429)
-  const isNew = known === undefined || known.until <= now || until > known.until + SAME_WINDOW_MS
-  if (isNew) pace.allowance = { left, until, limit: Math.max(1, rateLimit(answer.headers, 'limit') ?? Infinity) }
-  // Answers overtake each other: the least counts, and one of the window before does not.
-  else if (until > known.until - SAME_WINDOW_MS) known.left = Math.min(known.left, left)
+  // Answers overtake each other: of one window the least counts, and who left earlier tells of no newer window.
+  const isNew = known === undefined || known.until === Infinity || (sent > known.newest && until > known.first + SAME_WINDOW_MS)
+  if (isNew) {
+    const limit = Math.max(1, rateLimit(answer.headers, 'limit') ?? Infinity)
+    pace.allowance = { left, first: until, until, newest: sent, limit }
+  } else if (until > known.first - SAME_WINDOW_MS) {
+    known.left = Math.min(known.left, left)
+    known.until = Math.max(known.until, until)
+    known.newest = Math.max(known.newest, sent)
+  }
 }
 
 function holdUntil(pace: Pace, until: number, status: number): void {
