@@ -14,7 +14,7 @@ import { type DocumentedFile, type DocumentedIdentity, documentedFiles, type Rec
 import { makeFolder } from './product.js'
 import { keycloak, makeRealm, type Realm } from './rig/keycloak.js'
 import { type Ministack, startMinistack } from './rig/ministack.js'
-import { type ShapedProvider, startShapedProvider } from './shaped-provider.js'
+import { type ShapedClient, type ShapedProvider, startShapedProvider } from './shaped-provider.js'
 
 let built: BuiltCli
 let folder: Awaited<ReturnType<typeof makeFolder>>
@@ -101,6 +101,11 @@ function expectForm(form: Readonly<Record<string, string>> | undefined, fields: 
 const identitiesOf = ({ content }: DocumentedFile): readonly DocumentedIdentity[] => [content].flat()
 const isKeycloak = ({ content }: DocumentedFile) => !Array.isArray(content)
 
+async function makeMachine({ admin }: Realm, { client_id, client_secret }: DocumentedIdentity): Promise<void> {
+  const kind = { publicClient: false, standardFlowEnabled: false, serviceAccountsEnabled: true }
+  expect(await admin('POST', '/clients', { ...kind, clientId: client_id, secret: client_secret })).toMatchObject({ status: 201 })
+}
+
 describeWithHandbook('agent-my-ai-agent.json at a real Keycloak', () => {
   const files = documentedFiles('001').filter(isKeycloak)
   let realm: Realm
@@ -132,26 +137,30 @@ describeWithHandbook('agent-my-ai-agent.json at a real Keycloak', () => {
   })
 })
 
+/** `api://<app id>/.default`: the audience of a v2.0 token is that app's id. */
+const appOf = (scope: string) => /^api:\/\/([\w-]+)\/\.default$/.exec(scope)?.[1]
+
+function startEntra(tenant: string, clients: readonly DocumentedIdentity[]): Promise<ShapedProvider> {
+  return startShapedProvider({
+    ...{ tokenPath: `/${tenant}/oauth2/v2.0/token`, issuerPath: `/${tenant}/v2.0`, lifetime: 3599 },
+    clients: clients.map(({ client_id = '', client_secret = '' }) => ({ client_id, client_secret })),
+    grant(form) {
+      const scope = form.get('scope') ?? ''
+      const audience = appOf(scope)
+      return audience === undefined ? undefined : { audience, scope }
+    },
+  })
+}
+
 describeWithHandbook('entra-identities.json at oidc-provider in the shape of Entra', () => {
   const files = [...documentedFiles('001'), ...documentedFiles('004')].filter((one) => !isKeycloak(one))
-  /** `api://<app id>/.default`: the audience of a v2.0 token is that app's id. */
-  const appOf = (scope: string | null) => /^api:\/\/([\w-]+)\/\.default$/.exec(scope ?? '')?.[1]
-
   test('the documents show it four times, with five identities', () => {
     expect([files.length, files.flatMap(identitiesOf).length]).toEqual([4, 5])
   })
   test.for(files)('of document $document gives a file for each identity', async (file) => {
     const identities = identitiesOf(file)
     const tenant = identities[0]?.['tenant_id'] ?? ''
-    const provider = await startShapedProvider({
-      ...{ tokenPath: `/${tenant}/oauth2/v2.0/token`, issuerPath: `/${tenant}/v2.0`, lifetime: 3599 },
-      clients: identities.map(({ client_id = '', client_secret = '' }) => ({ client_id, client_secret })),
-      grant(form) {
-        const scope = form.get('scope') ?? ''
-        const audience = appOf(scope)
-        return audience === undefined ? undefined : { audience, scope }
-      },
-    })
+    const provider = await startEntra(tenant, identities)
     try {
       const { ran, files: tokens } = await generate('entra-identities.json', file.content, { ENTRA_LOGIN_BASE_URL: provider.url })
       expect(ran).toMatchObject({ exit: 0 })
@@ -171,15 +180,20 @@ describeWithHandbook('entra-identities.json at oidc-provider in the shape of Ent
   })
 })
 
+const AUDIENCE = 'https://gateway.example.com/mcp'
+function startAuth0(client: ShapedClient): Promise<ShapedProvider> {
+  return startShapedProvider({
+    ...{ tokenPath: '/oauth/token', issuerPath: '/', lifetime: 86_400, clients: [client] },
+    grant: (form) => (form.get('audience') === AUDIENCE ? { audience: AUDIENCE, scope: '' } : undefined),
+  })
+}
+
 describe('an entry of Auth0 at oidc-provider in its shape', () => {
-  const audience = 'https://gateway.example.com/mcp'
+  const audience = AUDIENCE
   const client = { client_id: 'aBcD1234', client_secret: 'a-secret-of-the-machine-at-auth0' }
   let provider: ShapedProvider
   beforeAll(async () => {
-    provider = await startShapedProvider({
-      ...{ tokenPath: '/oauth/token', issuerPath: '/', lifetime: 86_400, clients: [client] },
-      grant: (form) => (form.get('audience') === audience ? { audience, scope: '' } : undefined),
-    })
+    provider = await startAuth0(client)
   })
   afterAll(() => provider?.close())
 
@@ -196,42 +210,40 @@ describe('an entry of Auth0 at oidc-provider in its shape', () => {
   })
 })
 
+const REGION = 'us-east-1'
+const cognitoIssuer = (pool: unknown) => `https://cognito-idp.${REGION}.amazonaws.com/${pool}`
+
+/** A user pool with a domain, a scope and a machine, as an entry. */
+async function userPoolAt({ url, cognito }: Ministack): Promise<DocumentedIdentity> {
+  const UserPoolId = String((await cognito('CreateUserPool', { PoolName: 'gateway' }))['UserPool']?.['Id'])
+  await cognito('CreateUserPoolDomain', { UserPoolId, Domain: 'gateway' })
+  const Scopes = [{ ScopeName: 'invoke', ScopeDescription: 'invoke' }]
+  await cognito('CreateResourceServer', { UserPoolId, Identifier: 'mcp-gateway', Name: 'gateway', Scopes })
+  const { UserPoolClient: made } = await cognito('CreateUserPoolClient', {
+    ...{ UserPoolId, ClientName: 'my-ai-agent', GenerateSecret: true, AllowedOAuthFlows: ['client_credentials'] },
+    ...{ AllowedOAuthFlowsUserPoolClient: true, AllowedOAuthScopes: ['mcp-gateway/invoke'] },
+  })
+  const client = { client_id: String(made?.['ClientId']), client_secret: String(made?.['ClientSecret']) }
+  return { identity_name: 'my-ai-agent', auth_provider: 'cognito', region: REGION, user_pool_id: UserPoolId, ...client, endpoint: url }
+}
+
 describe('an entry of Cognito at ministack', () => {
-  const REGION = 'us-east-1'
   let ministack: Ministack
   let entry: DocumentedIdentity
-  let pool: string
   beforeAll(async () => {
     ministack = await startMinistack()
-    pool = String((await ministack.cognito('CreateUserPool', { PoolName: 'gateway' }))['UserPool']?.['Id'])
-    const UserPoolId = pool
-    await ministack.cognito('CreateUserPoolDomain', { UserPoolId, Domain: 'gateway' })
-    const Scopes = [{ ScopeName: 'invoke', ScopeDescription: 'invoke' }]
-    await ministack.cognito('CreateResourceServer', { UserPoolId, Identifier: 'mcp-gateway', Name: 'gateway', Scopes })
-    const { UserPoolClient: made } = await ministack.cognito('CreateUserPoolClient', {
-      ...{ UserPoolId, ClientName: 'my-ai-agent', GenerateSecret: true, AllowedOAuthFlows: ['client_credentials'] },
-      ...{ AllowedOAuthFlowsUserPoolClient: true, AllowedOAuthScopes: ['mcp-gateway/invoke'] },
-    })
-    const client = { client_id: String(made?.['ClientId']), client_secret: String(made?.['ClientSecret']) }
-    entry = {
-      identity_name: 'my-ai-agent',
-      auth_provider: 'cognito',
-      region: REGION,
-      user_pool_id: pool,
-      ...client,
-      endpoint: ministack.url,
-    }
+    entry = await userPoolAt(ministack)
   })
   afterAll(() => ministack?.stop())
 
   test.for([[{ scope: 'mcp-gateway/invoke' }], [{}]])('with %j gives its file', async ([scope]) => {
     const { ran, files } = await generate('identities.json', [{ ...entry, ...scope }])
     expect(ran).toMatchObject({ exit: 0 })
-    const issuer = `https://cognito-idp.${REGION}.amazonaws.com/${pool}`
-    const { client_id } = entry
+    const { client_id, user_pool_id } = entry
+    const issuer = cognitoIssuer(user_pool_id)
     const file = files['my-ai-agent.json']
-    expectDocumented(file, { identity_name: 'my-ai-agent', provider: 'cognito', client_id, issuer, user_pool_id: pool, ...scope })
-    const claims = await verified(file, `${ministack.url}/${pool}/.well-known/jwks.json`, issuer)
+    expectDocumented(file, { identity_name: 'my-ai-agent', provider: 'cognito', client_id, issuer, user_pool_id, ...scope })
+    const claims = await verified(file, `${ministack.url}/${user_pool_id}/.well-known/jwks.json`, issuer)
     expect(claims).toMatchObject({ client_id, token_use: 'access', scope: 'mcp-gateway/invoke' })
   })
   test('with a wrong secret is refused, and no file is made', async () => {
@@ -335,6 +347,47 @@ describeWithHandbook('an entry of Okta with a key of its own, against what was r
       expires_in,
       scope,
     })
+  })
+})
+
+describe('one identities.json for all', () => {
+  const APP = '1bd17ba1-aad3-447f-be0b-26f8f9ee859f'
+  const machine = { client_id: 'my-ai-agent', client_secret: 'the-secret-of-my-ai-agent-0123456789' }
+  const closing: (() => Promise<void>)[] = []
+  afterAll(() => Promise.all(closing.map((close) => close())))
+
+  test('gives a file for each of five providers in one run; an Entra entry without a scope asks for the gateway’s app', async () => {
+    const realm = await makeRealm()
+    closing.push(realm.remove)
+    await makeMachine(realm, machine)
+    const [entra, auth0, ministack] = await Promise.all([startEntra('a-tenant', [machine]), startAuth0(machine), startMinistack()])
+    closing.push(entra.close, auth0.close, ministack.stop)
+    const { ran, files } = await generate(
+      'identities.json',
+      [
+        { identity_name: 'one', auth_provider: 'keycloak', keycloak_url: keycloak().url, keycloak_realm: realm.realm, ...machine },
+        { identity_name: 'two', auth_provider: 'oidc', issuer: realm.issuer, ...machine },
+        { identity_name: 'three', auth_provider: 'entra', tenant_id: 'a-tenant', login_url: entra.url, ...machine },
+        { identity_name: 'four', auth_provider: 'auth0', auth0_domain: auth0.url, audience: AUDIENCE, ...machine },
+        { ...(await userPoolAt(ministack)), identity_name: 'five' },
+      ],
+      { ENTRA_CLIENT_ID: APP },
+    )
+    expect(ran).toMatchObject({ exit: 0 })
+    const providers = Object.entries(files).map(([name, { provider }]) => [name, provider])
+    expect(Object.fromEntries(providers)).toEqual({
+      ...{ 'agent-one-token.json': 'keycloak', 'two.json': 'oidc', 'three.json': 'entra', 'four.json': 'auth0', 'five.json': 'cognito' },
+    })
+    for (const file of Object.values(files)) expectDocumented(file, {})
+    expect(files['three.json']).toMatchObject({ scope: `api://${APP}/.default` })
+    expect(await verified(files['three.json'], entra.jwksUri, entra.issuer)).toMatchObject({ aud: APP })
+  })
+
+  test('with an Entra entry without a scope, and nothing that says the gateway’s app, is refused whole with its place', async () => {
+    const entry = { identity_name: 'three', auth_provider: 'entra', tenant_id: 'a-tenant', ...machine }
+    const { ran, files } = await generate('identities.json', [entry])
+    expect([ran.exit, Object.keys(files)]).toEqual([2, []])
+    expect(ran.stderr).toMatch(/identities\.json:\d+:\d+ scope/)
   })
 })
 
