@@ -1,14 +1,14 @@
 /** What an entry of an identities file may say, provider by provider; the schema for editors is made from it. */
 import { z } from 'zod'
 import { AUTH_PROVIDERS, type AuthProvider, clientId, fileSafeName } from '../core/vocabulary.js'
-import { SECRET_FIELDS, TOKEN_SOURCES } from '../idp/tokens.js'
+import { TOKEN_SOURCES } from '../idp/tokens.js'
 import { secretValue } from './secret-reference.js'
 
 /** RFC 6749 appendix A.4. */
 const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/
 
 /** An entry of one provider, with `identity_name` and `auth_provider` filled in where the file's name says them. */
-export function entrySchema(provider: AuthProvider): z.ZodObject {
+function entrySchema(provider: AuthProvider): z.ZodObject {
   const { title, fields, secrets, scope, isLoose } = TOKEN_SOURCES[provider]
   const scopes = z.string().max(1024).regex(SCOPE, 'scopes, separated by single spaces').describe('scopes, separated by spaces')
   const isOne = secrets.length === 1
@@ -32,15 +32,22 @@ export function schemaOf(provider: AuthProvider): z.ZodObject {
   return schema
 }
 
+/** What the documented name of a file may say instead of its entries. */
+const IMPLIED: { readonly [P in AuthProvider]?: readonly string[] } = {
+  keycloak: ['identity_name', 'auth_provider'],
+  entra: ['auth_provider'],
+}
+
 /** JSON Schema (draft 2020-12) of an identities file, for editors. */
 export function identitiesJsonSchema(): object {
-  const entries = AUTH_PROVIDERS.map((provider) => z.toJSONSchema(schemaOf(provider), { io: 'input', unrepresentable: 'any' }))
+  const entries = AUTH_PROVIDERS.map((provider) => {
+    const { $schema: _, required = [], ...rest } = z.toJSONSchema(schemaOf(provider), { io: 'input', unrepresentable: 'any' })
+    return { title: TOKEN_SOURCES[provider].title, ...rest, required: required.filter((field) => !IMPLIED[provider]?.includes(field)) }
+  })
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     title: 'identities file of mcp-gateway-idp',
     anyOf: [{ $ref: '#/$defs/identity' }, { type: 'array', items: { $ref: '#/$defs/identity' } }],
-    $defs: { identity: { oneOf: entries.map(({ $schema: _, ...rest }) => rest) } },
+    $defs: { identity: { anyOf: entries } },
   }
 }
-
-export { SECRET_FIELDS }

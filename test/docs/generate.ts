@@ -1,10 +1,11 @@
 /**
- * `npm run docs` writes the generated tables into README.md; `npm run docs:check` fails when one is stale. A table stands
+ * `npm run docs` writes the generated tables into README.md, and the identities' JSON Schema; `npm run docs:check` fails when one is stale. A table stands
  * between `<!-- name:begin -->` and `<!-- name:end -->`; everything outside the markers is left as it is.
  */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { identitiesJsonSchema } from '../../credentials-provider/identity-schema.js'
 import { SECTIONS, type SectionName } from './tables.js'
 
 export interface Generated {
@@ -13,7 +14,12 @@ export interface Generated {
   readonly stale: readonly SectionName[]
 }
 
-const README = resolve(import.meta.dirname, '..', '..', 'README.md')
+const project = resolve(import.meta.dirname, '..', '..')
+const README = resolve(project, 'README.md')
+
+/** The JSON Schema of identities files, for editors. */
+export const SCHEMA = resolve(project, 'docs', 'identities.schema.json')
+export const schemaText = (): string => `${JSON.stringify(identitiesJsonSchema(), null, 2)}\n`
 
 /** The document with every section made anew. @throws Error naming each marker that is missing, twice there or out of order */
 export async function generated(document: string): Promise<Generated> {
@@ -38,16 +44,19 @@ export async function generated(document: string): Promise<Generated> {
 
 async function main(write: boolean): Promise<number> {
   const { text, stale } = await generated(readFileSync(README, 'utf8'))
-  if (stale.length === 0) {
-    console.log('README.md is up to date')
+  const isSchemaFresh = existsSync(SCHEMA) && readFileSync(SCHEMA, 'utf8') === schemaText()
+  const all = [...stale.map((name) => `README.md ${name}`), ...(isSchemaFresh ? [] : ['docs/identities.schema.json'])]
+  if (all.length === 0) {
+    console.log('README.md and docs/identities.schema.json are up to date')
     return 0
   }
   if (write) {
-    writeFileSync(README, text)
-    console.log(`README.md: wrote ${stale.join(', ')}`)
+    if (stale.length > 0) writeFileSync(README, text)
+    if (!isSchemaFresh) writeFileSync(SCHEMA, schemaText())
+    console.log(`wrote ${all.join(', ')}`)
     return 0
   }
-  console.error(`README.md is stale: ${stale.join(', ')}\nrun: npm run docs`)
+  console.error(`stale: ${all.join(', ')}\nrun: npm run docs`)
   return 1
 }
 
