@@ -71,9 +71,11 @@ describe('every document', () => {
     const named = [...text.matchAll(/npm run ([a-z:]+)/g)].map(([, name = '']) => name)
     expect(named.filter((name) => !(name in scripts))).toEqual([])
   })
-  test.for(documents)('the commands that $path shows are in the catalogue', async ({ text }) => {
+  test.for(documents)('the commands that $path shows are there', async ({ text }) => {
     const { CATALOG } = await import('../../toolkit/catalog.js')
-    const ours = [['start'], ['mcp'], ['completion'], ...CATALOG.map(({ command }) => [...command])].map((words) => words.join(' '))
+    const { CREDENTIALS_WORDS } = await import('../../cli/credentials-command.js')
+    const own = ['start', 'mcp', 'generate-creds', 'completion', ...CREDENTIALS_WORDS.map((word) => `credentials ${word}`)]
+    const ours = [...own, ...CATALOG.map(({ command }) => command.join(' '))]
     const shown = [...text.matchAll(/(?:npx|`)\s?mcp-idp ([a-z][a-z0-9-]*(?: [a-z][a-z0-9-]*)?)/g)].map(([, words = '']) => words)
     expect(shown.filter((words) => !ours.some((one) => words === one || words.startsWith(`${one} `)))).toEqual([])
   })
