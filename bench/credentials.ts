@@ -134,10 +134,11 @@ function generateIn({ folder, file, ca }: Scene, name: string): Start {
   }
 }
 
+/** As an MCP client would start it; where authorities are named by a variable, nothing but the token is asked for. */
 function helperTime({ folder, file, ca }: Scene): number {
-  const args = ['credentials', 'get', nameOf(0), '--identities-file', file, '--output-dir', join(folder, 'ours-0')]
-  const env = { MCP_IDP_HOME: join(folder, 'ours-0-home'), HOME: folder }
-  const { ms, stdout } = startTime({ args: [CLI, ...args, '--ca-file', ca, '--format', 'headers'], env })
+  const args = ['credentials', 'get', nameOf(0), '--identities-file', file, '--output-dir', join(folder, 'ours-0'), '--format', 'headers']
+  const env = { MCP_IDP_HOME: join(folder, 'ours-0-home'), MCP_IDP_CA_FILE: ca, HOME: folder }
+  const { ms, stdout } = startTime({ args: [CLI, ...args], env })
   if (!/"?Authorization"?: ?"?Bearer /.test(stdout)) throw new Error('the helper printed no header')
   return ms
 }
