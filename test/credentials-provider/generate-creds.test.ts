@@ -287,6 +287,9 @@ describe.each(['the command', 'the script'] as const)('%s', (surface) => {
     expect(stdout).toContain(join('.oauth-tokens', 'agent-a-token.json'))
     expect(existsSync(join(folder, 'agent-a-token.json'))).toBe(true)
     expect(stdout + stderr).not.toMatch(/minted\.token|a secret that nobody/)
+    if (surface === 'the script') return
+    const again = await start(['-a', 'keycloak', '-k', server.origin, '--json'], cwd)
+    expect(JSON.parse(again.stdout)).toMatchObject({ tokens: [{ identity_name: 'a', reused: true, receipt: { mode: '0600' } }] })
   })
 
   test('reads no .env of the current folder, but the one that --env-file names', async () => {
