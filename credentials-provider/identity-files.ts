@@ -1,6 +1,6 @@
 /** Which identities files there are where nobody names one, all of them read at once, and whether their names can be files side by side. */
 import { readdir, realpath } from 'node:fs/promises'
-import { basename, dirname, join, resolve } from 'node:path'
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import { type ErrorDetails, invalidInput, isToolkitError, type Problem, ToolkitError } from '../core/errors.js'
 import { TOKEN_SOURCES } from '../idp/tokens.js'
 import { type FileOfIdentities, type IdentityEntry, identitiesIn, type ReadingIdentities } from './identities.js'
@@ -40,6 +40,19 @@ export async function defaultFiles(home: string, here: string): Promise<Identity
   const paths = await filesOf(folder, isDocumented)
   return { paths, mayRefer: false, folder: paths.length > 0 ? folder : join(home, DOCUMENTED) }
 }
+
+/**
+ * A file that somebody named. What an assistant names may have been written by whoever writes to it: nothing in such a file
+ * is opened or run, unless it lies in the home folder.
+ */
+export async function namedFile(path: string, home: string, isAssistant: boolean): Promise<IdentityFiles> {
+  const [folder, own] = await Promise.all([real(dirname(path)), real(home)])
+  const way = relative(own, folder)
+  const isOwn = way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way)
+  return { paths: [path], mayRefer: !isAssistant || isOwn, folder: join(home, DOCUMENTED) }
+}
+
+const real = (path: string) => realpath(path).catch(() => resolve(path))
 
 const isDocumented = (name: string) => INPUTS.includes(name) || (name.startsWith('agent-') && !name.endsWith('-token.json'))
 
@@ -82,7 +95,6 @@ async function fileOrProblems(path: string, reading: ReadingIdentities): Promise
 
 /** Names of the files that lie in the folder itself, by whatever way it is named. */
 async function inputsIn(folder: string, paths: readonly string[]): Promise<string[]> {
-  const real = (path: string) => realpath(path).catch(() => resolve(path))
   const [target, ...folders] = await Promise.all([folder, ...paths.map((path) => dirname(path))].map(real))
   return paths.filter((_, index) => folders[index] === target).map((path) => basename(path))
 }

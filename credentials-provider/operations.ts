@@ -1,5 +1,5 @@
 /** Tokens as operations: to files only. */
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { z } from 'zod'
 import { ToolkitError } from '../core/errors.js'
 import type { Door } from '../core/http.js'
@@ -7,7 +7,7 @@ import { type Context, queryOperation, receiptShape } from '../core/operation.js
 import { createMinter } from '../idp/tokens.js'
 import { causeOf, type Failure, mintAll } from './batch.js'
 import { refuseEnvClashes } from './env-file.js'
-import { defaultFiles, type Identities, readIdentityFiles } from './identity-files.js'
+import { defaultFiles, type Identities, namedFile, readIdentityFiles } from './identity-files.js'
 import { type IdentityState, MOST_CONCURRENCY } from './identity-state.js'
 import type { Minting } from './mint.js'
 import type { TryLock } from './single-flight.js'
@@ -19,6 +19,8 @@ export interface CredentialsContext extends Context {
   readonly tryLock: TryLock
   /** Environment variables, for references in identities files. */
   readonly env: (name: string) => string | undefined
+  /** Whether an assistant asks: a file that it names holds secrets written out only, unless it lies in the home folder. */
+  readonly isAssistant?: boolean
   /** What becomes of each identity. */
   onIdentity(state: IdentityState): void
 }
@@ -77,11 +79,10 @@ export function mintingOf(
 /** The identities that are named, else those of the home folder; all checked. @throws ToolkitError invalid_input, not_found */
 export async function identitiesOf(
   { identities_file, output_dir }: { identities_file?: string | undefined; output_dir?: string | undefined },
-  { home, env, settings }: Pick<CredentialsContext, 'home' | 'env' | 'settings'>,
+  { home, env, settings, isAssistant = false }: Pick<CredentialsContext, 'home' | 'env' | 'settings' | 'isAssistant'>,
 ): Promise<Identities> {
   const named = identities_file === undefined ? undefined : resolve(identities_file)
-  const files =
-    named === undefined ? await defaultFiles(home, resolve()) : { paths: [named], mayRefer: true, folder: join(home, '.oauth-tokens') }
+  const files = named === undefined ? await defaultFiles(home, resolve()) : await namedFile(named, home, isAssistant)
   const folder = resolve(output_dir ?? files.folder)
   const entries = await readIdentityFiles(files.paths, { env, settings, mayRefer: files.mayRefer }, folder)
   if (entries.length > 0) return { entries, folder }

@@ -57,7 +57,7 @@ async function call(
     const surroundings = await options.surroundings()
     const asking = { server, timeoutMs: options.elicitationTimeoutMs, signal, home: surroundings.home }
     const approve = approvalFor(listed, input, asking)
-    const context = createContext({ ...surroundings, approve, signal })
+    const context = createContext({ ...surroundings, approve, signal, isAssistant: true })
     close = context.close
     return success(await listed.operation.run(input, context), surroundings.profile)
   } catch (error) {

@@ -42,6 +42,8 @@ export interface Surroundings {
   readonly onRequest?: (entry: JournalEntry) => void
   /** What becomes of each identity of a batch; told as a line of progress where this is absent. */
   readonly onIdentity?: (state: IdentityState) => void
+  /** Whether an assistant asks, and not a person: secrets are then named by files of the home folder only. */
+  readonly isAssistant?: boolean
   /** Environment variables that identities may name. */
   readonly env?: Readonly<Record<string, string | undefined>>
   /** PEM of certificate authorities besides the well-known ones. */
@@ -112,6 +114,7 @@ export function createContext(around: Surroundings): ToolkitContext {
     doorTo,
     tryLock: (name) => tryLock(home, name),
     env,
+    ...(around.isAssistant ? { isAssistant: true } : {}),
     onIdentity: around.onIdentity ?? ((state) => progress(identityText(state))),
     registry,
     registryAs,

@@ -1,7 +1,7 @@
 /** Identities files: what each provider's entries look like, where files are looked for, and everything that is wrong with one, at once. */
 import { execFileSync } from 'node:child_process'
 import { chmodSync, linkSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { Problem } from '../../core/errors.js'
 import { AUTH_PROVIDERS } from '../../core/vocabulary.js'
@@ -299,6 +299,24 @@ describe('files that nobody names', () => {
       mayRefer: true,
       folder: join(home, '.oauth-tokens'),
     })
+  })
+  test('but an assistant names may refer to secrets in the home folder alone, and not by a detour', async () => {
+    const [home, elsewhere] = [temporaryFolder(), temporaryFolder()]
+    const row = oidc({ client_secret: 'env:SECRET' })
+    const [own, foreign] = [save(join(home, 'identities', 'a.json'), row), save(join(elsewhere, 'a.json'), row)]
+    symlinkSync(elsewhere, join(home, 'link'))
+    const refusals = []
+    for (const [identities_file, isAssistant] of [
+      [own, true],
+      [foreign, false],
+      [foreign, true],
+      [join(home, 'link', 'a.json'), true],
+      [join(home, '..', basename(elsewhere), 'a.json'), true],
+    ] as const) {
+      const read = identitiesOf({ identities_file }, { ...around(home), isAssistant })
+      refusals.push(await read.then(() => false).catch((error: unknown) => /references are honoured/.test(String(error))))
+    }
+    expect(refusals).toEqual([false, false, true, true, true])
   })
   test('that are nowhere are told with what to do', async () => {
     const home = temporaryFolder()
