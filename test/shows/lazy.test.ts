@@ -1,8 +1,8 @@
 /** What a command loads is what it pays for: no vendor's SDK without that vendor, no schema library for help (decisions 29, 54). */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type BuiltCli, buildCli, type Ran } from '../cli/built.js'
 import { startWorld, type TestWorld } from '../cli/world.js'
 
@@ -89,7 +89,11 @@ test.each([[['m2m', 'list']], [['m2m', 'list', '--json']], [['servers', 'list']]
     const { ran, packages, own } = await loadedBy(args, { MCP_IDP_HOME: world.home })
     expect(ran).toMatchObject({ exit: 0, stdout: expect.stringMatching(/demo/i) })
     expect(packages.filter(among(SDKS))).toEqual([])
-    expect(own.filter((path) => /^(?:registry\/server|mcp-server|idp\/keycloak\/(?!capabilities)|setup)\b/.test(path))).toEqual([])
+    expect(
+      own.filter((path) =>
+        /^(?:registry\/server|mcp-server|idp\/(?:keycloak|okta|entra|auth0|cognito)\/(?!capabilities|token)|setup)\b/.test(path),
+      ),
+    ).toEqual([])
     console.log(`lazy: mcp-idp ${args.join(' ')} loads ${own.length} files of ours and ${packages.join(', ')}`)
   },
 )
@@ -98,4 +102,51 @@ test('minting from the files of an embedded client loads no SDK either', async (
   const { ran, packages } = await loadedBy(['credentials', 'generate'], { MCP_IDP_HOME: world.home })
   expect(ran).toMatchObject({ exit: 0, stdout: expect.stringContaining('demo-agent') })
   expect(packages.filter(among(SDKS))).toEqual([])
+})
+
+describe('a token that is at hand', () => {
+  const HELPERS: readonly (readonly string[])[] = [
+    ['credentials', 'get', 'demo-agent'],
+    ['credentials', 'get', 'demo-agent', '--format', 'headers'],
+    ['credentials', 'get', 'demo-agent', '--json'],
+  ]
+  const FEW_FILES = 20
+  const expectNothingElse = (packages: readonly string[], own: readonly string[], words: readonly string[], where: string) => {
+    expect(packages).toEqual([])
+    expect(own).toContain('cli/get-at-once.js')
+    expect(own.length).toBeLessThan(FEW_FILES)
+    console.log(`lazy: mcp-idp ${words.join(' ')} (${where}) loads ${own.length} files of ours and no package`)
+  }
+
+  test.each(HELPERS.map((words) => [words]))(
+    'in its file: %j loads no package at all, neither schemas nor commander nor undici',
+    async (words) => {
+      const home = { MCP_IDP_HOME: world.home }
+      const whole = await loadedBy([...words, '--debug'], home)
+      expect(whole.ran).toMatchObject({ exit: 0, stderr: '' })
+      expect(whole.packages).toEqual(expect.arrayContaining(['commander', 'zod']))
+      const { ran, packages, own } = await loadedBy(words, home)
+      expect(ran).toMatchObject({ exit: 0, stderr: '', stdout: expect.stringContaining('eyJ') })
+      expectNothingElse(packages, own, words, 'saved')
+    },
+  )
+
+  test('at the token agent: the same', async () => {
+    const empty = join(built.folder, 'empty')
+    mkdirSync(empty)
+    const socket = join(world.home, 'agent.sock')
+    const agent = built.start(['credentials', 'serve', '--socket', socket], { MCP_IDP_HOME: world.home })
+    const [words = []] = HELPERS
+    const asking = { MCP_IDP_HOME: empty, MCP_IDP_AGENT: socket }
+    await new Promise<void>((listens, fail) => {
+      agent.child.stderr?.on('data', (text: string) => text.includes('listens') && listens())
+      void agent.ended.then(({ stderr }) => fail(new Error(stderr)))
+    })
+    const { ran, packages, own } = await loadedBy(words, asking)
+    agent.child.kill('SIGTERM')
+    await agent.ended
+    rmSync(empty, { recursive: true })
+    expect(ran).toMatchObject({ exit: 0, stderr: '', stdout: expect.stringMatching(/^eyJ\S+\n$/) })
+    expectNothingElse(packages, own, words, 'agent')
+  })
 })
