@@ -48,11 +48,28 @@ function fieldLine(name: string, value: unknown, width: number): string[] {
   if (value === null || value === undefined) return []
   if (Array.isArray(value)) {
     if (value.length === 0) return [`${name}: (none)`]
+    if (value.every(isReceived)) return [`${name}:`, ...value.flatMap(receivedLines)]
     if (value.every((one) => typeof one === 'object')) return [`${name}:`, ...rowsLines(value as Result[], width)]
     return [`${name}:`, ...value.map((one) => `  ${one}`)]
   }
   if (typeof value === 'object') return [`${name}:`, ...Object.entries(value).map(([key, inner]) => `  ${key}: ${plain(inner)}`)]
   return textLines(name, String(value))
+}
+
+/** What was saved somewhere for an identity. */
+interface Received {
+  readonly identity_name: string
+  readonly reused: boolean
+  readonly receipt: { readonly saved_to: string; readonly mode: string; readonly expires_at?: string }
+}
+
+function isReceived(row: unknown): row is Received {
+  return typeof row === 'object' && row !== null && 'receipt' in row && 'reused' in row
+}
+
+/** Two lines each: a path has the second one to itself, so that it can be copied. */
+function receivedLines({ identity_name, reused, receipt: { saved_to, mode, expires_at } }: Received): string[] {
+  return [`  ${identity_name}: ${reused ? 'kept' : 'minted'}, expires ${expires_at ?? 'unknown'}`, `    ${saved_to} (${mode})`]
 }
 
 function textLines(name: string, text: string): string[] {

@@ -27,7 +27,7 @@ export const listIdentities = queryOperation({
         auth_provider: z.string(),
         issuer: z.string(),
         client_id: z.string(),
-        scope: z.string().optional(),
+        scope: z.string().nullable(),
         token_file: z.string(),
         place: z.string().describe('file, line and column'),
       }),
@@ -38,10 +38,10 @@ export const listIdentities = queryOperation({
     const { entries, folder } = await identitiesOf(source, context)
     const identities = entries.map((entry) => {
       const { identity_name, auth_provider, client_id } = entry.identity
-      const { issuer, scope } = requestOf(entry)
+      const { issuer, scope = null } = requestOf(entry)
       const place = join(dirname(entry.file), entry.place)
       const token_file = tokenPath(folder, entry.identity)
-      return { identity_name, auth_provider, issuer, client_id, ...(scope === undefined ? {} : { scope }), token_file, place }
+      return { identity_name, auth_provider, issuer, client_id, scope, token_file, place }
     })
     return { total: identities.length, identities }
   },
@@ -57,8 +57,8 @@ export const tokenStatus = queryOperation({
       z.strictObject({
         identity_name: z.string(),
         state: states,
-        expires_at: z.string().optional(),
-        minutes_left: z.number().optional(),
+        expires_at: z.string().nullable(),
+        minutes_left: z.number().nullable(),
         token_file: z.string(),
         findings: z.array(z.string()),
       }),
@@ -80,8 +80,8 @@ export const tokenStatus = queryOperation({
 interface Standing {
   readonly identity_name: string
   readonly state: TokenState
-  readonly expires_at?: string
-  readonly minutes_left?: number
+  readonly expires_at: string | null
+  readonly minutes_left: number | null
   readonly token_file: string
   findings: string[]
 }
@@ -95,7 +95,8 @@ async function standingOf(
   const token_file = tokenPath(folder, identity)
   const saved = await savedOrWhy(token_file)
   if (saved === undefined || typeof saved === 'string') {
-    return { identity_name, state: 'none', token_file, findings: saved === undefined ? [] : [saved] }
+    const none = { expires_at: null, minutes_left: null }
+    return { identity_name, state: 'none', ...none, token_file, findings: saved === undefined ? [] : [saved] }
   }
   const request = requestOf(entry)
   const isAsked = isAskedFor(saved, identity, request)
