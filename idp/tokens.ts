@@ -74,4 +74,4 @@ function originOf(url: string): string {
 }
 
 export type { Credential, Identity, SecretField, TokenRequest, TokenSource } from './token-source.js'
-export { AUTH_METHODS, SECRET_FIELDS } from './token-source.js'
+export { SECRET_FIELDS } from './token-source.js'
