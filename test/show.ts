@@ -171,6 +171,11 @@ export const SHOWS: Readonly<Record<string, Show>> = {
     files: ['test/live/documents.test.ts'],
     project: 'live',
   },
+  weather: {
+    title: 'A batch in bad weather: refusals, dropped connections, broken identities, a hanging issuer, wrong clocks; nothing too early',
+    files: ['test/shows/weather.test.ts'],
+    project: 'node',
+  },
   'kill-exhaustive': {
     title: 'A run killed for good at every request and sink call over every kind: the next one mends it, the third writes nothing',
     files: ['test/shows/kill-exhaustive.test.ts'],
