@@ -28,9 +28,9 @@ export async function tokenIn(
   if (response.status === 429)
     throw new ToolkitError('rate_limited', `${issuer} asks to slow down`, { system: issuer }, 'wait, then run again')
   if (response.status >= 500) throw cannotIssue(issuer, response.status)
-  if (response.ok) refuseOddAnswer(await objectIn(response.clone()), issuer)
+  const answer = response.ok ? await usableIn(response, issuer) : response
   try {
-    const { access_token, expires_in, scope } = await oauth.processGenericTokenEndpointResponse(authorizationServer, client, response)
+    const { access_token, expires_in, scope } = await oauth.processGenericTokenEndpointResponse(authorizationServer, client, answer)
     return {
       access_token: new Secret(access_token),
       token_type: 'Bearer',
@@ -40,6 +40,19 @@ export async function tokenIn(
   } catch (error) {
     throw tokenError(error, issuer)
   }
+}
+
+/** The answer without its ID token: for scope `openid` some servers tell who a machine is, to nobody who would check it. */
+async function usableIn(response: Response, issuer: string): Promise<Response> {
+  const sent: unknown = await response
+    .clone()
+    .json()
+    .catch(() => undefined)
+  // The library tells what is no object at all.
+  if (typeof sent !== 'object' || sent === null || Array.isArray(sent)) return response
+  const { id_token: _, ...fields } = sent as Record<string, unknown>
+  refuseOddAnswer(fields, issuer)
+  return new Response(JSON.stringify(fields), { status: response.status, headers: response.headers })
 }
 
 /** The fields as they were sent: the library reads text as a number, and takes DPoP for a token of its own. */
@@ -56,13 +69,6 @@ function refuseOddAnswer({ token_type, expires_in }: Readonly<Record<string, unk
 function odd(issuer: string, reason: string, what: string, hint?: string): ToolkitError {
   return new ToolkitError('unexpected_response', `${issuer} sent ${what}`, { system: issuer, reason }, hint)
 }
-
-async function objectIn(response: Response): Promise<Readonly<Record<string, unknown>>> {
-  const value: unknown = await response.json().catch(() => undefined)
-  // The library tells what is no object at all; here it only must not look like a good one.
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : NOT_AN_ANSWER
-}
-const NOT_AN_ANSWER = { token_type: 'Bearer', expires_in: 1 }
 
 export function cannotIssue(issuer: string, status: number): ToolkitError {
   const details = { system: issuer, reason: 'server_error', status }

@@ -41,7 +41,7 @@ export const SHOWS: Readonly<Record<string, Show>> = {
   },
   secrets: {
     title: 'No secret is anywhere but in its file, on any surface, with success and failure; the search is proved',
-    files: ['test/shows/secrets.test.ts'],
+    files: ['test/shows/secrets.test.ts', 'test/shows/secrets-credentials.test.ts'],
     project: 'node',
   },
   tokens: {

@@ -28,6 +28,11 @@ function mint(body: unknown, status = 200) {
 }
 
 describe('a token is taken', () => {
+  test('without a look at an ID token beside it, which a Keycloak gives for scope openid', async () => {
+    const { token } = await mint({ ...GOOD, id_token: 'e30.e30.x' })
+    expect(token).toMatchObject({ token_type: 'Bearer', expires_in: 3600 })
+    expect(token.access_token.reveal()).toBe('a-token')
+  })
   test.for(['Bearer', 'bearer', 'BEARER'])('of type %s, and is a Bearer', async (token_type) => {
     const { token } = await mint({ ...GOOD, token_type, scope: 'mcp.invoke' })
     expect({ ...token, access_token: token.access_token.reveal() }).toEqual({ ...GOOD, scope: 'mcp.invoke' })
