@@ -5,6 +5,7 @@ const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
 
 /** Whether what is sent to the URL could be read on its way: plain http off this machine. */
 export function isExposed(url: string): boolean {
+  if (url.startsWith('https://')) return false
   const { protocol, hostname } = new URL(url)
   return protocol === 'http:' && !LOOPBACK.test(hostname)
 }

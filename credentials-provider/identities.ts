@@ -21,7 +21,7 @@ export interface IdentityEntry {
   readonly file: string
   readonly secret: SecretField
   /** What the file says, see `entryDigest`; absent where a flag or a setting says something besides. */
-  readonly digest?: string
+  readonly digest?: string | undefined
   /** Opens the secret, or what it names. @throws ToolkitError invalid_input, unavailable */
   credential(signal?: AbortSignal): Promise<Credential>
 }
@@ -144,7 +144,10 @@ function readEntry(row: unknown, { path, document, at, reading }: Reading): Iden
     },
     file: path,
     secret,
-    ...(isAlone ? { digest: entryDigest(own) } : {}),
+    // Only a token that is saved needs it.
+    get digest() {
+      return isAlone ? entryDigest(own) : undefined
+    },
     credential: async (signal) => {
       const opening = { place: place(secret), folder: dirname(path), env: reading.env, ...(signal ? { signal } : {}) }
       return { [secret]: await openSecret(value, opening) }
@@ -175,7 +178,7 @@ function fieldName(field: string): string {
 /** That requests could be sent nowhere, or where others read along (RFC 6749 section 3.2); told here, the door would refuse it later. */
 function serverProblem(identity: Identity, secret: SecretField, { settings }: ReadingIdentities): FieldProblem | undefined {
   const { issuer, token_endpoint = issuer, discovery = issuer } = TOKEN_SOURCES[identity.auth_provider].request(identity, secret)
-  const urls = [issuer, token_endpoint, discovery]
+  const urls = [...new Set([issuer, token_endpoint, discovery])]
   const expected = `fields that tell the URL of its server, as ${TOKEN_SOURCES[identity.auth_provider].title} wants them`
   if (!urls.every((url) => URL.canParse(url))) return { field: '', expected }
   if (settings === undefined || settings('MCP_IDP_ALLOW_HTTP') === 'true' || !urls.some(isExposed)) return undefined
