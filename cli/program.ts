@@ -7,7 +7,7 @@ import { addCredentials } from './credentials-command.js'
 import { addGenerateCreds } from './generate-creds-command.js'
 import { addMcp } from './mcp-command.js'
 import { addStart } from './start-command.js'
-import { readEnvFile, usageError } from './usage.js'
+import { readEnvFile, usageError, withoutValue } from './usage.js'
 import { version } from './version.js'
 
 function createProgram(json: boolean): Command {
@@ -21,7 +21,7 @@ function createProgram(json: boolean): Command {
     .option('--env-file <path>', 'read environment variables from a file first; those that are set stay')
     .exitOverride()
     // With --json the one document on stdout tells it all.
-    .configureOutput(json ? { writeErr: () => undefined } : {})
+    .configureOutput({ outputError: (text, write) => write(withoutValue(text)), ...(json ? { writeErr: () => undefined } : {}) })
     .showHelpAfterError('(add --help for the options and examples)')
     .hook('preAction', (_program, command) => {
       const { envFile } = command.optsWithGlobals<{ envFile?: string }>()

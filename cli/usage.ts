@@ -12,10 +12,15 @@ export function readEnvFile(path: string): void {
   }
 }
 
+/** A mistyped flag is repeated by its name alone: its value may be a secret. */
+export function withoutValue(message: string): string {
+  return message.replace(/(unknown option '-[^'=]*)=.*'/s, "$1'")
+}
+
 /** A refusal of commander's as ours. */
 export function usageError({ code, message }: CommanderError): ToolkitError<'invalid_input'> {
   const isHelp = code === 'commander.help'
-  const said = isHelp ? 'a command is missing' : message.replace(/^error: /, '')
+  const said = isHelp ? 'a command is missing' : withoutValue(message.replace(/^error: /, ''))
   return new ToolkitError(
     'invalid_input',
     said,

@@ -7,20 +7,28 @@ import { inspect } from 'node:util'
 
 /** Below this length a value is too common a word to be searched for in texts. */
 const SHORTEST_MASKED = 8
-const known = new Set<string>()
-/** Those that are not in `forms` yet: a run that prints nothing does not pay for it. */
-const unspelled: string[] = []
-/** Every spelling, by its first eight characters: a text is searched once, however many secrets there are. */
-const forms = new Map<string, string[]>()
+/** Secrets of a generation; what runs for days, as a watch over tokens, forgets the generation before the last. */
+const GENERATION = 1_000
+
+interface Known {
+  readonly values: Set<string>
+  /** Those that are not in `forms` yet: a run that prints nothing does not pay for it. */
+  readonly unspelled: string[]
+  /** Every spelling, by its first eight characters: a text is searched once, however many secrets there are. */
+  readonly forms: Map<string, string[]>
+}
+const nothingKnown = (): Known => ({ values: new Set(), unspelled: [], forms: new Map() })
+let [current, previous] = [nothingKnown(), nothingKnown()]
 
 /** A secret value. Prints as `[secret]`; serialising it throws, since an SDK would otherwise send that word as the password. */
 export class Secret {
   readonly #value: string
   constructor(value: string) {
     this.#value = value
-    if (value.length < SHORTEST_MASKED || known.has(value)) return
-    known.add(value)
-    unspelled.push(value)
+    if (value.length < SHORTEST_MASKED || current.values.has(value)) return
+    if (current.values.size >= GENERATION) [current, previous] = [nothingKnown(), current]
+    current.values.add(value)
+    current.unspelled.push(value)
   }
   /** The value itself, for the place that must send or store it. */
   reveal(): string {
@@ -45,7 +53,7 @@ export class Secret {
 }
 
 /**
- * The text with every known secret replaced by `[secret]`: raw, as JSON, percent- and form-encoded, in base64 and in hex.
+ * The text with every known secret, or the last thousand at least, replaced by `[secret]`: raw, as JSON, percent- and form-encoded, in base64 and in hex.
  * Results are built from allow-listed fields; this only catches what slipped through, at the edge of a surface.
  */
 export function masked(text: string): string {
@@ -60,7 +68,8 @@ export function masked(text: string): string {
 
 /** Where secrets stand; those that overlap are one. */
 function secretsIn(text: string): { start: number; end: number }[] {
-  spellKnown()
+  spell(current)
+  spell(previous)
   const found: { start: number; end: number }[] = []
   for (let at = 0; at <= text.length - SHORTEST_MASKED; at++) {
     const length = secretLength(text, at)
@@ -74,11 +83,12 @@ function secretsIn(text: string): { start: number; end: number }[] {
 
 /** Length of the longest spelling that stands here; 0 for none. */
 function secretLength(text: string, at: number): number {
-  const candidates = forms.get(text.slice(at, at + SHORTEST_MASKED)) ?? []
+  const head = text.slice(at, at + SHORTEST_MASKED)
+  const candidates = [current, previous].flatMap(({ forms }) => forms.get(head) ?? [])
   return candidates.reduce((longest, form) => (form.length > longest && text.startsWith(form, at) ? form.length : longest), 0)
 }
 
-function spellKnown(): void {
+function spell({ unspelled, forms }: Known): void {
   for (const form of unspelled.splice(0).flatMap(spellings)) {
     const head = form.slice(0, SHORTEST_MASKED)
     const others = forms.get(head)

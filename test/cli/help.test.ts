@@ -100,6 +100,16 @@ describe('a command line that cannot be understood', () => {
   })
 })
 
+describe('a mistyped flag with a value, which may be a secret', () => {
+  const words = ["--client-secrt=it's-planted-4711", "--passwrd=x='planted-4711' y"]
+  test.each(words.flatMap((word) => [[word], ['--json', word]]))('is told by its name alone: %s %s', async (...typed) => {
+    const { exit, stdout, stderr } = await built.run(['m2m', 'list', ...typed.filter((word) => word !== undefined)])
+    expect(exit).toBe(2)
+    expect(stdout + stderr).toMatch(/unknown option '--(?:client-secrt|passwrd)'/)
+    expect(stdout + stderr).not.toContain('planted')
+  })
+})
+
 test.each([['m2m', 'list'], ['start', '--once'], ['mcp']])(
   'an environment file that is not there stops %s before it begins',
   async (...words) => {

@@ -105,3 +105,10 @@ describe('masking', () => {
     expect(masked('3 changes made')).toBe('3 changes made')
   })
 })
+
+test('the last thousand secrets are masked at least, and those of days ago do not pile up', () => {
+  const values = Array.from({ length: 3_000 }, (_, index) => `a-secret-of-many-${index}-`)
+  for (const value of values) new Secret(value)
+  expect(masked(values.slice(-1_000).join(' '))).toBe(Array(1_000).fill('[secret]').join(' '))
+  expect(masked(values[0] ?? '')).toBe(values[0])
+})
