@@ -2,13 +2,14 @@
  * Everything of ours that writes a private file, as the show of files runs it: in a process with a umask of its own, on a
  * full disk, before a planting.
  */
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { closeSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { passwordFile } from '../../core/password-file.js'
 import { savePlanFile } from '../../core/plan-file.js'
 import { Secret } from '../../core/secret.js'
 import { secretFile } from '../../core/secret-file.js'
+import { saveEnvFile } from '../../credentials-provider/env-file.js'
 import { saveToken } from '../../credentials-provider/token-file.js'
 import { registrationsOf } from '../../idp/dcr/registrations.js'
 import { keptFiles, savePasswords } from '../../idp/embedded/kept-files.js'
@@ -57,6 +58,12 @@ export const SAVERS: Readonly<Record<string, Writer>> = {
     module: 'credentials-provider/token-file.ts',
     file: 'token.json',
     write: (folder) => saveToken(join(folder, 'token.json'), identity, tokenRequest(identity, {}), token, Date.now() / 1000),
+  },
+  'an access token as variables': {
+    module: 'credentials-provider/env-file.ts',
+    file: 'agent-agent.env',
+    // One that says the same is not written again.
+    write: (folder) => saveEnvFile(join(folder, 'token.json'), identity, new Secret(`${PLANTED}-${randomUUID()}`)),
   },
   'a profile': {
     module: 'toolkit/home.ts',
