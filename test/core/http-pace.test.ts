@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { DoorOptions } from '../../core/http.js'
+import { type Pace, turn } from '../../core/http-pace.js'
 import type { KnownServers } from '../../core/http-patience.js'
 import { doorTo, failureOf, type TestDoor } from '../fakes/door.js'
 import { type Answering, answerJson, type FakeServer, serve } from '../fakes/server.js'
@@ -257,6 +258,22 @@ describe('the line', () => {
       ['/2', '/3', '/4'],
       ['/5', '/6', '/7'],
     ])
+  })
+
+  test('is not jumped by who comes in the very moment in which it opens', async () => {
+    const pace: Pace = {}
+    const asking = { system: 'https://idp.example.com', connections: 1, timeoutMs: 1_000, patienceMs: 1_000, stops: [], onWait: () => {} }
+    const left: string[] = []
+    const go = async (name: string) => {
+      const done = await turn(pace, asking)
+      left.push(name)
+      done()
+    }
+    const done = await turn(pace, asking)
+    const early = go('early')
+    done()
+    await Promise.all([go('late'), early])
+    expect(left).toEqual(['early', 'late'])
   })
 
   test('has room for a stop anywhere: who was stopped is told at once, and the others go when it is time', async () => {
