@@ -286,6 +286,38 @@ describe('a server that is away', () => {
   })
 })
 
+describe('a request that is made anew for each try', () => {
+  const anew = (one: TestDoor, origin: string, path = '/token') =>
+    one.patiently(origin, () => one.fetch(`${origin}${path}`, { method: 'POST' }))
+  const once = (origin: string, options: Partial<DoorOptions> = {}) => door(origin, { isRead: () => 'once', ...options })
+
+  test.for([500, 502, 503, 504])('is tried again after a %s, though the server never answered before', async (status) => {
+    const server = await fake(first(...times(2, says(status))))
+    expect(await anew(once(server.origin), server.origin)).toMatchObject({ status: 200 })
+    expect(server.requests).toHaveLength(3)
+  })
+
+  test('that alone gets a 500 each time is given up after five tries while others are served', async () => {
+    const server = await fake(({ path }, response) => (path === '/ok' ? answerJson(response, 200, {}) : says(500)(response)))
+    const one = once(server.origin, { patienceMs: 60_000 })
+    const others = setInterval(() => void anew(one, server.origin, '/ok').catch(() => {}), 20)
+    const answer = await anew(one, server.origin)
+    clearInterval(others)
+    expect(answer.status).toBe(500)
+    expect(server.requests.filter(({ path }) => path === '/token')).toHaveLength(5)
+  })
+
+  test('uses up the patience with a server that says 500 to all once, not once an item', async () => {
+    const server = await fake((_, response) => says(500)(response))
+    const servers: KnownServers = new Map()
+    const one = once(server.origin, { patienceMs: 600, servers })
+    const batch = async () => {
+      for (let item = 0; item < 5; item++) expect((await anew(one, server.origin)).status).toBe(500)
+    }
+    expect((await timed(batch())).ms).toBeLessThan(1_200)
+  })
+})
+
 describe('no wait', () => {
   const endings: Record<string, { answer: (response: ServerResponse) => void; ends: object; within: number }> = {
     'our own deadline passing': { answer: () => {}, ends: { code: 'unavailable', details: { reason: 'deadline' } }, within: 1_000 },
