@@ -28,16 +28,16 @@ export async function readCachedToken(ask: CachedAsk, now: number): Promise<Save
   const folder = join(home, 'identities')
   const places =
     identities_file === undefined ? [`agent-${name}.json`, `${name}.json`].map((file) => join(folder, file)) : [identities_file]
-  const digests = (await Promise.all(places.map((path) => digestsIn(resolve(path), name)))).flat()
-  const [digest, ...others] = digests
-  if (digest === undefined || others.length > 0) return undefined
   const tokens = resolve(output_dir ?? join(home, '.oauth-tokens'))
-  // The documented names of token files, in the order of how often they are met.
-  for (const file of [`${name}.json`, `${name.startsWith('agent-') ? name : `agent-${name}`}-token.json`]) {
-    const saved = await readTokenFile(join(tokens, file))
-    if (saved?.entry_digest === digest && isFresh(saved, now)) return saved
-  }
-  return undefined
+  // The documented names of token files.
+  const files = [`${name}.json`, `${name.startsWith('agent-') ? name : `agent-${name}`}-token.json`]
+  const [digests, saved] = await Promise.all([
+    Promise.all(places.map((path) => digestsIn(resolve(path), name))),
+    Promise.all(files.map((file) => readTokenFile(join(tokens, file)))),
+  ])
+  const [digest, ...others] = digests.flat()
+  if (digest === undefined || others.length > 0) return undefined
+  return saved.find((one) => one?.entry_digest === digest && isFresh(one, now))
 }
 
 /** One for each entry of the file with this name. */

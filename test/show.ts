@@ -34,6 +34,11 @@ export const SHOWS: Readonly<Record<string, Show>> = {
     files: ['test/live/real-codex.test.ts'],
     project: 'live',
   },
+  helper: {
+    title: 'A real Claude Code and a real Codex run our helper for their headers, and run it again when the token is over',
+    files: ['test/live/helper.test.ts'],
+    project: 'live',
+  },
   mcp: {
     title: 'The official Inspector lists and calls the MCP tools; nothing is written but what a person said yes to',
     files: ['test/live/mcp.test.ts'],
@@ -60,7 +65,7 @@ export const SHOWS: Readonly<Record<string, Show>> = {
     project: 'node',
   },
   lazy: {
-    title: 'What a command loads: no SDK it does not use, no schema library for help',
+    title: 'What a command loads: no SDK it does not use, no schema library for help, no package at all for a token that is at hand',
     files: ['test/shows/lazy.test.ts'],
     project: 'node',
   },

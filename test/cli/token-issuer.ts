@@ -26,7 +26,8 @@ export async function startIssuer(): Promise<TokenIssuer> {
   mkdirSync(join(home, 'identities'), { mode: 0o700 })
   const tokens: string[] = []
   const state = { lifetime: 3600, status: 200 }
-  const server = await serve((_request, response) => {
+  const server = await serve(({ method, path }, response) => {
+    if (method !== 'POST' || !path.endsWith('/token')) return answerJson(response, 404, {})
     if (state.status !== 200) return answerJson(response, state.status, { error: 'invalid_client' })
     const access_token = `token-${tokens.length}-${randomBytes(16).toString('hex')}`
     tokens.push(access_token)
