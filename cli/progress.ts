@@ -41,8 +41,11 @@ export function stepTeller(json: boolean, out: NodeJS.WriteStream = process.stde
     },
     note: (text) => line(json ? JSON.stringify({ event: 'note', text }) : text),
     identity(state) {
-      if (json) return line(JSON.stringify({ event: 'identity', ...state }))
-      if (!out.isTTY) return state.state === 'due' || state.state === 'minting' ? undefined : line(identityText(state))
+      const isEnd = state.state !== 'due' && state.state !== 'minting'
+      if (json || !out.isTTY) {
+        if (isEnd) line(json ? JSON.stringify({ event: 'identity', ...state }) : identityText(state))
+        return
+      }
       withState(rows, state)
       table ??= liveTable(rows, out)
     },

@@ -16,8 +16,11 @@ interface Known {
   readonly unspelled: string[]
   /** Every spelling, by its first eight characters: a text is searched once, however many secrets there are. */
   readonly forms: Map<string, string[]>
+  /** Which beginnings of three characters there are, by a number for each: most of a text is passed over by it. */
+  readonly beginnings: Uint8Array
 }
-const nothingKnown = (): Known => ({ values: new Set(), unspelled: [], forms: new Map() })
+const BEGINNINGS = 65_536
+const nothingKnown = (): Known => ({ values: new Set(), unspelled: [], forms: new Map(), beginnings: new Uint8Array(BEGINNINGS) })
 let [current, previous] = [nothingKnown(), nothingKnown()]
 
 /** A secret value. Prints as `[secret]`; serialising it throws, since an SDK would otherwise send that word as the password. */
@@ -72,6 +75,8 @@ function secretsIn(text: string): { start: number; end: number }[] {
   spell(previous)
   const found: { start: number; end: number }[] = []
   for (let at = 0; at <= text.length - SHORTEST_MASKED; at++) {
+    const beginning = beginningAt(text, at)
+    if (current.beginnings[beginning] === 0 && previous.beginnings[beginning] === 0) continue
     const length = secretLength(text, at)
     if (length === 0) continue
     const last = found.at(-1)
@@ -88,9 +93,14 @@ function secretLength(text: string, at: number): number {
   return candidates.reduce((longest, form) => (form.length > longest && text.startsWith(form, at) ? form.length : longest), 0)
 }
 
-function spell({ unspelled, forms }: Known): void {
+function beginningAt(text: string, at: number): number {
+  return (text.charCodeAt(at) * 961 + text.charCodeAt(at + 1) * 31 + text.charCodeAt(at + 2)) % BEGINNINGS
+}
+
+function spell({ unspelled, forms, beginnings }: Known): void {
   for (const form of unspelled.splice(0).flatMap(spellings)) {
     const head = form.slice(0, SHORTEST_MASKED)
+    beginnings[beginningAt(form, 0)] = 1
     const others = forms.get(head)
     if (others) others.push(form)
     else forms.set(head, [form])

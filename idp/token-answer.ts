@@ -44,16 +44,17 @@ export async function tokenIn(
 
 /** The answer without its ID token: for scope `openid` some servers tell who a machine is, to nobody who would check it. */
 async function usableIn(response: Response, issuer: string): Promise<Response> {
-  const sent: unknown = await response
-    .clone()
-    .json()
-    .catch(() => undefined)
+  const { status } = response
+  const text = await response.text()
+  const sent = parsed(text)
   // The library tells what is no object at all.
-  if (typeof sent !== 'object' || sent === null || Array.isArray(sent)) return response
-  const { id_token: _, ...fields } = sent as Record<string, unknown>
+  if (typeof sent !== 'object' || sent === null || Array.isArray(sent)) return new Response(text, { status, headers: JSON_ANSWER })
+  const { id_token, ...fields } = sent as Record<string, unknown>
   refuseOddAnswer(fields, issuer)
-  return new Response(JSON.stringify(fields), { status: response.status, headers: response.headers })
+  return new Response(id_token === undefined ? text : JSON.stringify(fields), { status, headers: JSON_ANSWER })
 }
+/** The door lets no other success pass. */
+const JSON_ANSWER = { 'content-type': 'application/json' }
 
 /** The fields as they were sent: the library reads text as a number, and takes DPoP for a token of its own. */
 function refuseOddAnswer({ token_type, expires_in }: Readonly<Record<string, unknown>>, issuer: string): void {
@@ -64,6 +65,14 @@ function refuseOddAnswer({ token_type, expires_in }: Readonly<Record<string, unk
   if (typeof expires_in !== 'number') throw odd(issuer, 'expires_in_not_number', 'a lifetime that is no number (expires_in)')
   if (expires_in <= 0) throw odd(issuer, 'expires_in_not_positive', 'a token that has expired already (expires_in)')
   if (expires_in > LONGEST) throw odd(issuer, 'expires_in_too_long', 'a lifetime of more than ten years (expires_in)')
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 function odd(issuer: string, reason: string, what: string, hint?: string): ToolkitError {
