@@ -1,6 +1,6 @@
 /** Files that only their owner may read: whole or absent, never torn, never open to others, not even for a moment. */
 import { randomBytes } from 'node:crypto'
-import { constants, type Stats } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats } from 'node:fs'
 import { link, lstat, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises'
 import { constants as systemConstants } from 'node:os'
 import { basename, dirname, join } from 'node:path'
@@ -71,18 +71,19 @@ export async function readSmallFile(
   { isPrivate = false }: { isPrivate?: boolean | ((text: string) => boolean) } = {},
 ): Promise<string | undefined> {
   try {
-    const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+    // A trip to the thread pool for each of these would cost many times what they do themselves.
+    const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
     try {
-      const found = await file.stat()
+      const found = fstatSync(file)
       if (isPrivate) refuseForeign(found, path)
       if (isPrivate) refuseOpenToOthers(found, path, isPrivate === true ? OTHERS : WRITABLE)
       if (!found.isFile()) throw notPlain(path, 'something that is not a file')
       if (found.size > MAX_BYTES) throw notPlain(path, `${found.size} bytes; at most ${MAX_BYTES}`)
-      const text = await file.readFile('utf8')
+      const text = readFileSync(file, 'utf8')
       if (typeof isPrivate === 'function' && isPrivate(text)) refuseOpenToOthers(found, path)
       return text
     } finally {
-      await file.close()
+      closeSync(file)
     }
   } catch (error) {
     if (errno(error) === 'ENOENT' || errno(error) === 'ENOTDIR') return undefined
