@@ -10,4 +10,4 @@ export const IDPS: Readonly<Record<IdpName, IdpRow>> = {
 }
 
 export type { Capabilities, Claims, TokenRules } from './capabilities.js'
-export type { Connecting, IdpRow, Tenant } from './port.js'
+export type { IdpRow, Tenant } from './port.js'
