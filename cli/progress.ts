@@ -24,7 +24,17 @@ const BACK_TO_START = '\r\u001b[K'
 /** Writes to `out`, which is stderr, so that stdout holds the result alone. */
 export function stepTeller(json: boolean, out: NodeJS.WriteStream = process.stderr): StepTeller {
   let isOpen = false
-  const write = (text: string) => void out.write(masked(text))
+  let gathered = ''
+  const flush = () => {
+    if (gathered !== '') out.write(masked(gathered))
+    gathered = ''
+  }
+  const write = (text: string) => {
+    // Where nobody watches it happen, what comes at once is written at once.
+    if (gathered === '' && !out.isTTY) setImmediate(flush)
+    gathered += text
+    if (out.isTTY) flush()
+  }
   const rows = new Map<string, IdentityRow>()
   let table: LiveText | undefined
   const line = (text: string) => {
@@ -61,6 +71,7 @@ export function stepTeller(json: boolean, out: NodeJS.WriteStream = process.stde
       table = undefined
       if (isOpen) write('\n')
       isOpen = false
+      flush()
     },
   }
 }

@@ -1,7 +1,8 @@
 /** The three servers of `start` in one process: identity provider, registry, demo MCP server; their state lies in the home. */
 import { join, relative } from 'node:path'
 import { Problems } from '../core/errors.js'
-import { createPrivateFile, makePrivateFolder } from '../core/private-file.js'
+import { createPrivateFile } from '../core/private-file.js'
+import { makePrivateFolder } from '../core/private-folder.js'
 import { secretFile } from '../core/secret-file.js'
 import { startEmbeddedProvider } from '../idp/embedded/server.js'
 import { demoServer } from '../mcp-server/demo.js'

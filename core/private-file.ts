@@ -1,34 +1,24 @@
-/** Files that only their owner may read: whole or absent, never torn, never open to others, not even for a moment. */
+/**
+ * Files that only their owner may read: whole or absent, never torn, never open to others, not even for a moment. What the
+ * system answers from memory is asked for at once, since a trip to the thread pool costs many times that; a disk is waited for.
+ */
 import { randomBytes } from 'node:crypto'
-import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats } from 'node:fs'
-import { link, lstat, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises'
-import { constants as systemConstants } from 'node:os'
+import { closeSync, constants, fstatSync, fsync, lstatSync, openSync, readFileSync, renameSync, type Stats, writeFileSync } from 'node:fs'
+import { link, lstat, readdir, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { invalidInput, ToolkitError } from './errors.js'
+import { promisify } from 'node:util'
+import { diskError, errno } from './disk-error.js'
+import { invalidInput, type ToolkitError } from './errors.js'
 import { withFolder } from './folder-sync.js'
+import { isOurs, makeSafeFolder, octal } from './private-folder.js'
 import type { Receipt } from './sink.js'
 
 const FILE_MODE = 0o600
 const OTHERS = 0o077
 const WRITABLE = 0o022
-const STICKY = 0o1000
 const MAX_BYTES = 1_000_000
 /** No write takes this long: a temporary this old belongs to a run that was killed. */
 const STALE_MS = 60_000
-
-/**
- * Makes a folder that only we may enter, and its parents; one that is there stays as it is.
- * @throws ToolkitError invalid_input when something else is there; unavailable when the disk refuses
- */
-export async function makePrivateFolder(path: string): Promise<void> {
-  try {
-    await mkdir(path, { recursive: true, mode: 0o700 })
-  } catch (error) {
-    // A recursive mkdir meets ENOENT at a link to nothing only.
-    if (['EEXIST', 'ENOTDIR', 'ENOENT', 'ELOOP'].includes(errno(error) ?? '')) throw notFolder(path, 'something else there or on the way')
-    throw diskError(error, path)
-  }
-}
 
 /**
  * Replaces `path` as a whole: a random-named 0600 file beside it, synced, renamed over it, folder synced.
@@ -37,8 +27,8 @@ export async function makePrivateFolder(path: string): Promise<void> {
  */
 export async function savePrivateFile(path: string, text: string): Promise<Receipt> {
   await makeSafeFolder(dirname(path))
-  await refuseForeignFile(path)
-  await place(path, text, (temporary) => rename(temporary, path))
+  refuseForeignFile(path)
+  await place(path, text, async (temporary) => renameSync(temporary, path))
   await removeStale(path)
   return { saved_to: path, mode: '0600' }
 }
@@ -46,7 +36,7 @@ export async function savePrivateFile(path: string, text: string): Promise<Recei
 /** Creates `path` as a whole; false when something is there already, whatever it is. @throws ToolkitError as `savePrivateFile` */
 export async function createPrivateFile(path: string, text: string): Promise<boolean> {
   await makeSafeFolder(dirname(path))
-  if ((await statOf(path)) !== undefined) return false
+  if (statOf(path) !== undefined) return false
   let isNew = true
   // Unlike a rename, a link fails when the name is taken; unlike a write in place, it is never seen half done.
   await place(path, text, async (temporary) => {
@@ -71,7 +61,6 @@ export async function readSmallFile(
   { isPrivate = false }: { isPrivate?: boolean | ((text: string) => boolean) } = {},
 ): Promise<string | undefined> {
   try {
-    // A trip to the thread pool for each of these would cost many times what they do themselves.
     const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
     try {
       const found = fstatSync(file)
@@ -152,40 +141,24 @@ async function place(path: string, text: string, put: (temporary: string) => Pro
   }
 }
 
+const synced = promisify(fsync)
+
 async function writeNew(path: string, text: string): Promise<void> {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
-  const file = await open(path, flags, FILE_MODE)
+  const file = openSync(path, flags, FILE_MODE)
   try {
     // Some file systems have one mode for all files; nothing is written where that is not ours alone.
-    refuseOpenToOthers(await file.stat(), path)
-    await file.writeFile(text)
-    await file.sync()
+    refuseOpenToOthers(fstatSync(file), path)
+    writeFileSync(file, text)
+    await synced(file)
   } finally {
-    await file.close()
+    closeSync(file)
   }
 }
 
-/** Whoever may write the folder may put a file of theirs under our name; in a sticky one (/tmp) only its owner may. */
-async function makeSafeFolder(path: string): Promise<void> {
-  const found = await existingFolder(path)
-  if (!isOurs(found) && found.uid !== 0) throw notFolder(path, 'a folder of another user')
-  if (process.getuid === undefined || (found.mode & 0o002) === 0 || (found.mode & STICKY) !== 0) return
-  const problem = { path, expected: 'a folder that others may not write', found: octal(found.mode) }
-  throw invalidInput('the folder', [problem], `chmod go-w ${path}`)
-}
-
-async function existingFolder(path: string): Promise<Stats> {
-  const found = await stat(path).catch(() => undefined)
-  if (found?.isDirectory()) return found
-  await makePrivateFolder(path)
-  return stat(path).catch((error: unknown) => {
-    throw diskError(error, path)
-  })
-}
-
 /** A rename would silently replace a link, and a hard link keeps the old content readable elsewhere. */
-async function refuseForeignFile(path: string): Promise<void> {
-  const found = await statOf(path)
+function refuseForeignFile(path: string): void {
+  const found = statOf(path)
   if (found !== undefined) refuseForeign(found, path)
 }
 
@@ -202,39 +175,14 @@ function refuseOpenToOthers({ mode }: Stats, path: string, forbidden = OTHERS): 
   throw invalidInput('the file', [{ path, expected: 'closed to group and others', found: octal(mode) }], `chmod 600 ${path}`)
 }
 
-async function statOf(path: string): Promise<Stats | undefined> {
-  return lstat(path).catch((error: unknown) => {
-    if (errno(error) === 'ENOENT') return undefined
+function statOf(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false })
+  } catch (error) {
     throw diskError(error, path)
-  })
+  }
 }
-
-const isOurs = ({ uid }: Stats) => process.getuid === undefined || uid === process.getuid()
-
-const octal = (mode: number) => (mode & 0o7777).toString(8)
 
 function notPlain(path: string, found: string): ToolkitError {
   return invalidInput('the file', [{ path, expected: 'a plain file of yours', found }], 'name another path')
-}
-
-function notFolder(path: string, found: string): ToolkitError {
-  return invalidInput('the folder', [{ path, expected: 'a folder of yours', found }], 'name another path')
-}
-
-function errno(error: unknown): string | undefined {
-  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' ? error.code : undefined
-}
-
-function diskError(error: unknown, path: string): ToolkitError {
-  if (error instanceof ToolkitError) return error
-  const reason = reasonOf(error)
-  const message = `${path} cannot be read or written (${reason})`
-  return new ToolkitError('unavailable', message, { system: 'file system', reason }, 'check its permissions and the room on its disk')
-}
-
-/** Node has no names for some errors, that of a full quota (EDQUOT) among them; the system does. */
-function reasonOf(error: unknown): string {
-  const code = errno(error) ?? 'unknown'
-  const number = /^Unknown system error -(\d+)$/.exec(code)?.[1]
-  return Object.entries(systemConstants.errno).find(([, value]) => String(value) === number)?.[0] ?? code
 }

@@ -4,7 +4,7 @@ import { chmod, lstat, stat, unlink } from 'node:fs/promises'
 import { connect, type Server } from 'node:net'
 import { dirname } from 'node:path'
 import { invalidInput, ToolkitError } from '../core/errors.js'
-import { makePrivateFolder } from '../core/private-file.js'
+import { makePrivateFolder } from '../core/private-folder.js'
 import type { TryLock } from './single-flight.js'
 
 /** unix(7): 108 bytes with the one that ends it; macOS has 104. */

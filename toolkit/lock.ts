@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ToolkitError } from '../core/errors.js'
-import { makePrivateFolder } from '../core/private-file.js'
+import { makePrivateFolder } from '../core/private-folder.js'
 
 const WAIT_MS = 60_000
 const STEP_MS = 50

@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import { Kysely, SqliteDialect } from 'kysely'
 import Libsql from 'libsql'
 import { invalidInput } from '../../core/errors.js'
-import { createPrivateFile, makePrivateFolder } from '../../core/private-file.js'
+import { createPrivateFile } from '../../core/private-file.js'
+import { makePrivateFolder } from '../../core/private-folder.js'
 
 export interface Tables {
   /** Clients, sessions, grants, codes and tokens, by `Model:id`. */

@@ -78,7 +78,9 @@ test('a secret that slipped into a step is masked', () => {
   const secret = new Secret('a secret nobody should see')
   for (const json of [true, false]) {
     const { out, text } = stream(false)
-    stepTeller(json, out).note(`it is ${secret.reveal()}`)
+    const teller = stepTeller(json, out)
+    teller.note(`it is ${secret.reveal()}`)
+    teller.end()
     expect(text()).toContain('it is [secret]')
   }
 })

@@ -28,14 +28,17 @@ const WATCH = `
   import fs from 'node:fs'
   import { syncBuiltinESMExports } from 'node:module'
   const seen = []
-  const open = fs.promises.open
-  fs.promises.open = async (path, flags, ...rest) => {
-    const file = await open(path, flags, ...rest)
-    const stat = await file.stat()
+  const open = fs.openSync
+  fs.openSync = (path, flags, ...rest) => {
+    const file = open(path, flags, ...rest)
+    const stat = fs.fstatSync(file)
     if ((flags & 3) !== 0) seen.push({ opened: (stat.mode & 0o777).toString(8), size: stat.size, exclusive: (flags & fs.constants.O_EXCL) !== 0 })
     return file
   }
-  for (const name of ['chmod', 'writeFile', 'appendFile', 'copyFile']) fs.promises[name] = async () => { seen.push({ called: name }) }
+  for (const name of ['chmod', 'fchmod', 'appendFile', 'copyFile']) {
+    fs.promises[name] = async () => { seen.push({ called: name }) }
+    fs[name + 'Sync'] = () => { seen.push({ called: name }) }
+  }
   syncBuiltinESMExports()
   const { savePrivateFile, createPrivateFile } = await import(${at('core/private-file.ts')})
 `
@@ -332,15 +335,10 @@ describe('a run that is killed in the middle of its write', () => {
     const code = `
       import fs from 'node:fs'
       import { syncBuiltinESMExports } from 'node:module'
-      const open = fs.promises.open
-      fs.promises.open = async (...args) => {
-        const file = await open(...args)
-        const writeFile = file.writeFile.bind(file)
-        file.writeFile = async (text) => {
-          await writeFile(text.slice(0, text.length / 2))
-          process.kill(process.pid, 'SIGKILL')
-        }
-        return file
+      const writeFile = fs.writeFileSync
+      fs.writeFileSync = (file, text) => {
+        writeFile(file, text.slice(0, text.length / 2))
+        process.kill(process.pid, 'SIGKILL')
       }
       syncBuiltinESMExports()
       const files = await import(${at('core/private-file.ts')})
@@ -360,15 +358,15 @@ describe('a file system that gives every file one mode', () => {
     const code = `
       import fs from 'node:fs'
       import { syncBuiltinESMExports } from 'node:module'
-      const open = fs.promises.open
+      const open = fs.openSync
       let written = 0
-      fs.promises.open = async (path, flags, mode) => {
-        const file = await open(path, flags, mode)
-        if (mode !== undefined) await file.chmod(0o755)
-        const writeFile = file.writeFile.bind(file)
-        file.writeFile = async (text) => { written += text.length; return writeFile(text) }
+      fs.openSync = (path, flags, mode) => {
+        const file = open(path, flags, mode)
+        if (mode !== undefined) fs.fchmodSync(file, 0o755)
         return file
       }
+      const writeFile = fs.writeFileSync
+      fs.writeFileSync = (file, text) => { written += text.length; writeFile(file, text) }
       syncBuiltinESMExports()
       const files = await import(${at('core/private-file.ts')})
       await files.${name}(${JSON.stringify(join(folder, 'token.json'))}, 'planted').catch((error) => console.log(error.code, written))

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { Kysely, SqliteAdapter, SqliteDriver, SqliteIntrospector, SqliteQueryCompiler } from 'kysely'
 import Libsql from 'libsql'
 import { invalidInput, ToolkitError } from '../../../core/errors.js'
-import { makePrivateFolder } from '../../../core/private-file.js'
+import { makePrivateFolder } from '../../../core/private-folder.js'
 
 /** Columns that hold JSON end in nothing special; each module that reads one parses it. Booleans are 0 and 1. */
 export interface Tables {
