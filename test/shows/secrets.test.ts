@@ -190,6 +190,9 @@ const WORKING: readonly (readonly string[])[] = [
   ['connect-config', '/demo', '--client', 'codex'],
   // Of one's own: the secrets of the others are being replaced meanwhile.
   ['credentials', 'generate', '--force', '--identities-file', '~/identities/agent-$.json'],
+  ['credentials', 'list', '--identities-file', '~/identities/agent-$.json'],
+  ['credentials', 'status', '--identities-file', '~/identities/agent-$.json'],
+  ['credentials', 'inspect', 'agent-$', '--identities-file', '~/identities/agent-$.json'],
   ['check', '--idp', 'embedded'],
   ['doctor', '--idp', 'embedded'],
   ['setup', 'remove', '--idp', 'embedded', '--groups', 'group-$', '--users', 'person-$'],
@@ -247,7 +250,8 @@ describe('the CLI', () => {
         for (const words of WORKING.map((line) => line.map((word) => word.replace('$', 'refused').replace('~', world.home)))) {
           const agreed = isChange(words) ? ['--yes'] : []
           const asksProvider = words.includes('--idp')
-          if (words[0] === 'credentials') await run([...words, '--identities-file', place('registry.json'), ...variant], {}, [2])
+          // A token is no identity.
+          if (words[0] === 'credentials') await run([...words, '--identities-file', place('registry.json'), ...variant], {}, [3])
           // A doctor tells what it may not do; who may look at nothing finds nothing to rotate, or nothing wrong.
           else if (asksProvider) await run([...words, ...agreed, ...variant], badProvider, words[0] === 'setup' ? [3, 4] : [0, 4, 7])
           else await run([...words, ...agreed, ...variant], badRegistry, [4])
