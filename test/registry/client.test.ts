@@ -225,7 +225,6 @@ describe('against strange answers', () => {
     ['an HTML page with 200', { status: 200, type: 'text/html', body: '<html></html>' }, 'unexpected_response'],
     ['an empty body', { status: 200, body: '' }, 'unexpected_response'],
     ['an HTML 502', { status: 502, type: 'text/html', body: '<html></html>' }, 'unavailable'],
-    ['429', { status: 429, body: '{}', headers: { 'retry-after': '7' } }, 'rate_limited'],
     ['418', { status: 418, body: '{}' }, 'unexpected_response'],
     ['a redirect', { status: 302, body: '', headers: { location: 'http://127.0.0.1:1/' } }, 'unexpected_response'],
   ] as const
@@ -255,5 +254,13 @@ describe('against strange answers', () => {
       .writing(() => client.createM2mClient({ client_id: 'x', client_name: 'x' }))
       .catch((caught: unknown) => caught)
     expect(JSON.stringify(invalid)).not.toMatch(/\\u001b|canary/)
+  })
+
+  // The last one here, since nothing passes this door for the next seven seconds.
+  test('429 is rate_limited with the time to wait, before which nothing else is asked either', async () => {
+    answer = { status: 429, body: '{}', headers: { 'retry-after': '7' } }
+    await expect(client.getM2mClient('x')).rejects.toMatchObject({ code: 'rate_limited', details: { retry_after_seconds: 7 } })
+    answer = { status: 200, body: '{"total":0,"limit":200,"skip":0,"items":[]}' }
+    await expect(client.listM2mClients()).rejects.toMatchObject({ code: 'rate_limited' })
   })
 })
