@@ -51,11 +51,8 @@ export function stepTeller(json: boolean, out: NodeJS.WriteStream = process.stde
     },
     note: (text) => line(json ? JSON.stringify({ event: 'note', text }) : text),
     identity(state) {
-      const isEnd = state.state !== 'due' && state.state !== 'minting'
-      if (json || !out.isTTY) {
-        if (isEnd) line(json ? JSON.stringify({ event: 'identity', ...state }) : identityText(state))
-        return
-      }
+      if (json) return line(JSON.stringify({ event: 'identity', ...state }))
+      if (!out.isTTY) return state.state === 'due' || state.state === 'minting' ? undefined : line(identityText(state))
       withState(rows, state)
       table ??= liveTable(rows, out)
     },
