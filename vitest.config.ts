@@ -15,6 +15,8 @@ export default defineConfig({
           name: 'node',
           include: ['test/**/*.test.ts'],
           exclude: ['test/live/**'],
+          // Many shows wait for processes of theirs: one worker would wait with them.
+          maxWorkers: 2,
           // Generous: a busy machine of two cores must not turn a promise red.
           testTimeout: 60_000,
           hookTimeout: 60_000,
