@@ -2,7 +2,6 @@
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type BuiltCli, buildCli, type Ran } from './built.js'
 import { startWorld, type TestWorld } from './world.js'
@@ -30,15 +29,7 @@ const problemsOf = ({ stdout }: Ran) =>
   (JSON.parse(stdout) as { error: { details: { problems: { path: string; expected: string }[] } } }).error.details.problems.map(
     ({ path }) => path.replace(`${folder}/`, ''),
   )
-/** The log of requests is written behind them: counted once it stands still. */
-async function requests(): Promise<number> {
-  for (let before = -1; ; ) {
-    const { length } = await world.served()
-    if (length === before) return length
-    before = length
-    await sleep(150)
-  }
-}
+const requests = async () => (await world.served()).length
 const group = (scope_name: string, more: object = {}) => JSON.stringify({ scope_name, create_in_idp: true, server_access: [], ...more })
 const groupsFrom = (paths: readonly string[]) => [
   'setup',

@@ -2,6 +2,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { BuiltCli, Ran, Running, Variables } from './built.js'
 
 /** A line of its log of requests. */
@@ -19,7 +20,7 @@ export interface TestWorld {
   /** Runs a command of the CLI on it. */
   cli(args: readonly string[], variables?: Variables): Promise<Ran>
   setting(name: string): Promise<string>
-  /** What its servers served so far. */
+  /** What its servers served so far: their log is written behind them, and read once it stands still. */
   served(): Promise<Logged[]>
   /** As Ctrl-C does it. */
   stop(): Promise<Ran>
@@ -37,7 +38,7 @@ export async function startWorld(built: BuiltCli, args: readonly string[] = []):
       return settings[name] ?? ''
     },
     async served() {
-      const lines = (await readFile(join(home, 'requests.jsonl'), 'utf8')).trimEnd().split('\n')
+      const lines = (await stillText(join(home, 'requests.jsonl'))).trimEnd().split('\n')
       return lines.map((line) => JSON.parse(line) as Logged).filter(({ server, method }) => server !== undefined && method !== undefined)
     },
     async stop() {
@@ -46,5 +47,15 @@ export async function startWorld(built: BuiltCli, args: readonly string[] = []):
       await rm(home, { recursive: true, force: true })
       return ran
     },
+  }
+}
+
+/** The text of a file that has not grown for a while. */
+async function stillText(path: string): Promise<string> {
+  for (let before: string | undefined; ; ) {
+    const text = await readFile(path, 'utf8')
+    if (text === before) return text
+    before = text
+    await sleep(150)
   }
 }
