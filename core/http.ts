@@ -9,6 +9,7 @@ import { bufferedBody, decodedBody, ENCODINGS, type SecretForm, type SecretJson,
 import { networkFailure, refuseForeignFormat, refuseStatus } from './http-failure.js'
 import { createPatience, type PatienceOptions } from './http-patience.js'
 import { createTransport, type ProxySettings } from './http-transport.js'
+import { jsonOf } from './json-text.js'
 import { allowedUrl, configuredOrigins } from './origins.js'
 import type { Secret } from './secret.js'
 
@@ -215,7 +216,7 @@ export function createDoor(options: DoorOptions): Door {
       const body = sentBody(json, form)
       const response = await guardedFetch(url, { method, headers, ...(body === undefined ? {} : { body }) })
       const text = await response.text()
-      return { status: response.status, headers: response.headers, json: text === '' ? undefined : parsed(text) }
+      return { status: response.status, headers: response.headers, json: text === '' ? undefined : jsonOf(text) }
     },
   }
 }
@@ -224,12 +225,4 @@ function headersOf(received: Readonly<Record<string, string | string[] | undefin
   const headers = new Headers()
   for (const [name, value] of Object.entries(received)) for (const one of [value ?? []].flat()) headers.append(name, one)
   return headers
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

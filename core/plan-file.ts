@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { type Plan, renderPlan } from './converge.js'
 import { invalidInput, ToolkitError } from './errors.js'
+import { jsonOf } from './json-text.js'
 import { problemsOf } from './operation.js'
 import { fingerprint } from './plan.js'
 import { readSmallFile, savePrivateFile } from './private-file.js'
@@ -98,12 +99,4 @@ function digestOf({ operation, input, expires_at, ...told }: Omit<PlanFile, 'dig
 
 function canonicalTenants(tenants: readonly string[]): string {
   return [...tenants].sort().join()
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { invalidInput, ToolkitError } from './errors.js'
+import { jsonOf } from './json-text.js'
 import { createPrivateFile, readSmallFile, removeFile, removeStale, savePrivateFile } from './private-file.js'
 import { Secret } from './secret.js'
 import type { SecretSink } from './sink.js'
@@ -40,7 +41,7 @@ export function jsonSink(path: string, { render, shape, expected }: Rendering): 
   const read = async (from: string) => {
     const text = await readSmallFile(from, { isPrivate: true })
     if (text === undefined) return undefined
-    const result = shape.safeParse(parsed(text))
+    const result = shape.safeParse(jsonOf(text))
     if (!result.success) throw invalidInput('the secret file', [{ path: from, expected }], 'name another --secret-file')
     return { secret: new Secret(result.data.secret), subject: result.data.subject }
   }
@@ -70,13 +71,5 @@ export function jsonSink(path: string, { render, shape, expected }: Rendering): 
       await removeStale(pending)
       return receipt
     },
-  }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
   }
 }

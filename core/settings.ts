@@ -106,3 +106,8 @@ export class SettingsReader {
     )
   }
 }
+
+/** The audience that the gateway accepts. */
+export function audienceOf({ settings }: { readonly settings: SettingSource }): string {
+  return new SettingsReader(settings).required('MCP_GATEWAY_AUDIENCE')
+}

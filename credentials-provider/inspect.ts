@@ -3,9 +3,8 @@ import { resolve } from 'node:path'
 import { z } from 'zod'
 import { invalidInput, ToolkitError } from '../core/errors.js'
 import { cleanText } from '../core/foreign-text.js'
-import { type Context, queryOperation } from '../core/operation.js'
-import { SettingsReader } from '../core/settings.js'
-import { DEFAULT_AUDIENCE } from '../core/vocabulary.js'
+import { queryOperation } from '../core/operation.js'
+import { audienceOf } from '../core/settings.js'
 import { audiencesOf, type DecodedToken, decodedToken, textsOf } from '../idp/claims.js'
 import type { Claims } from '../idp/index.js'
 import { isoOf } from './freshness.js'
@@ -73,11 +72,6 @@ export const inspectToken = queryOperation({
     }
   },
 })
-
-/** The audience that the gateway accepts. */
-export function audienceOf({ settings }: Pick<Context, 'settings'>): string {
-  return new SettingsReader(settings).optional('MCP_GATEWAY_AUDIENCE') ?? DEFAULT_AUDIENCE
-}
 
 /** @throws ToolkitError invalid_input unless exactly one of both is named; not_found */
 async function placeOf(

@@ -1,6 +1,7 @@
 /** What a token endpoint answers: a token that we can use, or why there is none; no word of a foreign answer is repeated unchecked. */
 import * as oauth from 'oauth4webapi'
 import { ToolkitError, toolkitErrorIn } from '../core/errors.js'
+import { jsonOf } from '../core/json-text.js'
 import { masked, Secret } from '../core/secret.js'
 
 export interface AccessToken {
@@ -46,7 +47,7 @@ export async function tokenIn(
 async function usableIn(response: Response, issuer: string): Promise<Response> {
   const { status } = response
   const text = await response.text()
-  const sent = parsed(text)
+  const sent = jsonOf(text)
   // The library tells what is no object at all.
   if (typeof sent !== 'object' || sent === null || Array.isArray(sent)) return new Response(text, { status, headers: JSON_ANSWER })
   const { id_token, ...fields } = sent as Record<string, unknown>
@@ -65,14 +66,6 @@ function refuseOddAnswer({ token_type, expires_in }: Readonly<Record<string, unk
   if (typeof expires_in !== 'number') throw odd(issuer, 'expires_in_not_number', 'a lifetime that is no number (expires_in)')
   if (expires_in <= 0) throw odd(issuer, 'expires_in_not_positive', 'a token that has expired already (expires_in)')
   if (expires_in > LONGEST) throw odd(issuer, 'expires_in_too_long', 'a lifetime of more than ten years (expires_in)')
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 function odd(issuer: string, reason: string, what: string, hint?: string): ToolkitError {

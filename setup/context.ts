@@ -5,8 +5,7 @@ import { fileNameOf } from '../core/file-name.js'
 import type { Door } from '../core/http.js'
 import type { Context } from '../core/operation.js'
 import type { Reconcilers } from '../core/plan.js'
-import { SettingsReader } from '../core/settings.js'
-import { DEFAULT_AUDIENCE, type IdpName, idpName } from '../core/vocabulary.js'
+import { type IdpName, idpName } from '../core/vocabulary.js'
 import { IDPS, type Tenant } from '../idp/index.js'
 
 /** How the registry's rows are written: `issuer` is presumed of records whose server shows none. */
@@ -32,11 +31,6 @@ export const fields = {
   allow_privileged: z.boolean().default(false).describe('allow a group that confers administration of the registry'),
   create_groups: z.boolean().default(false).describe('create groups that do not exist'),
   secret_file: z.string().min(1).max(4096),
-}
-
-/** The audience that the gateway accepts. */
-export function audienceOf({ settings }: Context): string {
-  return new SettingsReader(settings).optional('MCP_GATEWAY_AUDIENCE') ?? DEFAULT_AUDIENCE
 }
 
 /** Files of secrets below the home folder. */

@@ -8,6 +8,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { invalidInput, ToolkitError } from '../../core/errors.js'
+import { jsonOf } from '../../core/json-text.js'
 import { problemsOf } from '../../core/operation.js'
 import { readSmallFile, removeFile, savePrivateFile } from '../../core/private-file.js'
 import { makePrivateFolder } from '../../core/private-folder.js'
@@ -48,7 +49,7 @@ export function registrationsOf(issuer: string, folder: string): Registrations {
   async function readFrom(path: string): Promise<Registration | undefined> {
     const text = await readSmallFile(path)
     if (text === undefined) return undefined
-    const result = registrationFile.safeParse(parsed(text))
+    const result = registrationFile.safeParse(jsonOf(text))
     if (!result.success) throw notOurs(path, problemsOf(result.error))
     const { registration_access_token, ...facts } = result.data
     if (facts.issuer !== issuer) throw notOurs(path, [{ path: 'issuer', expected: issuer }])
@@ -101,14 +102,6 @@ function fileName(client_name: string): string {
 
 function hash(text: string): string {
   return createHash('sha256').update(text).digest('hex')
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 function notOurs(path: string, problems: Parameters<typeof invalidInput>[1]) {

@@ -4,6 +4,7 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
+import { jsonOf } from '../../core/json-text.js'
 import { clientSecret } from './admin/clients.js'
 import { groupCollection, oneGroup } from './admin/groups.js'
 import type { Route } from './admin/route.js'
@@ -82,14 +83,6 @@ function isBearer(header: string | undefined, token: string): boolean {
 function decoded(text: string): string | undefined {
   try {
     return decodeURIComponent(text)
-  } catch {
-    return undefined
-  }
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
   } catch {
     return undefined
   }

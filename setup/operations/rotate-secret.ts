@@ -6,9 +6,10 @@ import { type Context, changeOperation, outcomeFields, outcomeShape } from '../.
 import type { Reconciler } from '../../core/plan.js'
 import type { ClientKind } from '../../core/resources.js'
 import { secretFile } from '../../core/secret-file.js'
+import { audienceOf } from '../../core/settings.js'
 import { clientId } from '../../core/vocabulary.js'
 import { IDPS, type Tenant } from '../../idp/index.js'
-import { audienceOf, fields, places, type SetupContext } from '../context.js'
+import { fields, places, type SetupContext } from '../context.js'
 import { NEEDS } from '../needs.js'
 import { verifiedShape, verifyMachine } from '../verify.js'
 

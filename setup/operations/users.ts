@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import type { Target } from '../../core/converge.js'
 import { invalidInput } from '../../core/errors.js'
+import { jsonOf } from '../../core/json-text.js'
 import { type Context, changeOperation, outcomeFields, outcomeShape, problemsOf } from '../../core/operation.js'
 import { passwordFile } from '../../core/password-file.js'
 import { readSmallFile } from '../../core/private-file.js'
@@ -117,12 +118,4 @@ async function readPeople(path: string): Promise<Someone[]> {
       twins.map(({ username }) => ({ path, expected: 'each person once', found: username })),
     )
   return parsed.data
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
